@@ -1,0 +1,58 @@
+# Everything starts here: `make run` and `make test` do all that they need by themselves.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+INSTALLED_FOR_TESTS := $(VENV)/.installed-for-tests
+
+.PHONY: run test check format bench clean help
+
+help:
+	@echo "make run      install into $(VENV) and start the gateway on port 3000"
+	@echo "make test     install what tests need and run all of them"
+	@echo "make check    format, lint, types, layers"
+	@echo "make format   put the code into its form"
+	@echo "make bench    measure, against a bare server in the same run"
+	@echo "make clean    remove what was made"
+
+run: $(INSTALLED)
+	$(BIN)/ironclaw run
+
+test: $(INSTALLED_FOR_TESTS)
+	$(BIN)/python -m pytest
+	node --test tests/web/
+
+check: $(INSTALLED_FOR_TESTS)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(INSTALLED_FOR_TESTS)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(INSTALLED_FOR_TESTS)
+	@for script in scripts/bench/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	    || { echo "Python 3.11 or newer is needed. On Debian: apt install python3"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	    || { echo "Python can't make virtual environments. On Debian: apt install python3-venv"; exit 1; }
+	@rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV)
+
+$(INSTALLED): $(BIN)/python pyproject.toml setup.cfg
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(INSTALLED_FOR_TESTS): $(INSTALLED) scripts/test-system.sh
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,check]'
+	@sh scripts/test-system.sh
+	@npm install --prefix tests/e2e --no-audit --no-fund --no-package-lock --silent
+	@touch $@

@@ -1,0 +1,40 @@
+"""What this API is: a greeting for curl, and the OpenAPI document."""
+
+import attrs
+from aiohttp import web
+
+from ironclaw.api.keys import ROUTE_ROWS
+from ironclaw.api.openapi import describe
+from ironclaw.api.responses import json_response
+from ironclaw.version import __version__
+
+_CALLS = (
+    """curl -H "Authorization: Bearer $TOKEN" {base}/api/status""",
+    """curl -N -H "Authorization: Bearer $TOKEN" -H "Accept: text/plain" -d '{{"message":"help"}}' {base}/api/chat/send""",
+    """curl -H "Authorization: Bearer $TOKEN" -d '{{"message":"status"}}' {base}/api/chat/send?wait""",
+    """curl -N -H "Authorization: Bearer $TOKEN" {base}/api/chat/events""",
+    """curl -H "Authorization: Bearer $TOKEN" {base}/api/chat/history""",
+)
+
+
+@attrs.frozen
+class About:
+    """Name, version, where the description of the API is, and the commonest calls as curl lines."""
+
+    name: str
+    version: str
+    openapi: str
+    examples: list[str]
+
+
+async def about(request: web.Request) -> web.StreamResponse:
+    """Say who this is."""
+    prefix = request.path.removesuffix("/api")
+    base = f"http://{request.headers.get('Host', 'localhost:3000')}{prefix}"  # the form of Host was checked
+    examples = [line.format(base=base) for line in _CALLS]
+    return json_response(request, About("ironclaw", __version__, f"{prefix}/api/openapi.json", examples))
+
+
+async def openapi(request: web.Request) -> web.StreamResponse:
+    """The whole API as OpenAPI 3.1."""
+    return json_response(request, describe(request.app[ROUTE_ROWS]))

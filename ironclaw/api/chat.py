@@ -1,0 +1,265 @@
+"""Messages over HTTP: send in its five forms (plain, wait, SSE, NDJSON, text), and stop."""
+
+import asyncio
+import hashlib
+import re
+import uuid
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+import attrs
+from aiohttp import web
+
+from ironclaw import codec
+from ironclaw.api.keys import PRINCIPAL, SERVICES
+from ironclaw.api.requests import content_type, parse_json, read_body, read_bytes, read_query, wants
+from ironclaw.api.responses import json_response
+from ironclaw.api.streams import (
+    aborted_when_broken,
+    ndjson_frames,
+    ndjson_response,
+    sse_frames,
+    sse_response,
+    streaming,
+)
+from ironclaw.chat.models import Accepted, TurnState
+from ironclaw.errors import BadRequest, Invalid, IronclawError, ProviderError
+from ironclaw.events import TURN_END_KINDS, Event, TurnUsage
+from ironclaw.hub import Released
+from ironclaw.services import Services
+
+_DEFAULT_WAIT = 120
+_LONGEST_WAIT = 600
+_KEY = re.compile(r"[\x21-\x7e]{1,200}")
+
+
+@attrs.frozen
+class SendMessage:
+    """A message. Without *thread_id* it goes to the default thread; *ephemeral* keeps no thread at all."""
+
+    message: str
+    thread_id: str | None = None
+    ephemeral: bool = False
+
+
+@attrs.frozen
+class SendQuery:
+    """*wait*: answer when the turn has ended, or after this many seconds (default 120, at most 600)."""
+
+    wait: str | None = None
+
+
+@attrs.frozen
+class Answer:
+    """What the agent said."""
+
+    content: str
+    usage: TurnUsage
+
+
+@attrs.frozen(kw_only=True)
+class Sent:
+    """An accepted message; with ?wait also its answer, once there is one, and the turn's *state*."""
+
+    status: str = "ok"
+    message_id: str
+    thread_id: str | None = attrs.field()
+    state: str | None = None
+    response: Answer | None = None
+
+
+@attrs.frozen
+class StopTurn:
+    """Which thread; *queued* `drop` also ends what waits behind the running turn."""
+
+    thread_id: str
+    queued: str = "keep"
+
+
+@attrs.frozen
+class StopReply:
+    """*status* is `stopped`, or `idle` when nothing ran."""
+
+    status: str
+
+
+@attrs.frozen
+class Done:
+    """It is done."""
+
+    status: str = "ok"
+
+
+async def send(request: web.Request) -> web.StreamResponse:
+    """Take a message, and answer in the form that the caller asked for."""
+    services = request.app[SERVICES]
+    body = await _message(request, services.settings.body_timeout)
+    wait = _wait_seconds(read_query(request, SendQuery).wait)
+    if body.ephemeral:
+        await _spend(request, replayed=False)
+        return await _answer_ephemeral(request, services, body.message, wait)
+    message_id = str(uuid.uuid4())
+    # Subscribed before it is accepted, so that not even its first event is missed.
+    with services.hub.subscribe(message_id=message_id) as subscription:
+        accepted = await _accept(request, services, body, message_id)
+        live = _until_end(aiter(subscription))
+        events = services.hub.follow(accepted.message_id) if accepted.replayed else live
+        async with aclosing(events):
+            return await _reply(request, accepted, events, wait)
+
+
+async def _message(request: web.Request, timeout: float) -> SendMessage:
+    body = await read_bytes(request, timeout)
+    if content_type(request) != "text/plain":
+        return parse_json(request, body, SendMessage)
+    try:
+        return SendMessage(body.decode())
+    except UnicodeDecodeError:
+        raise BadRequest("The text is not UTF-8.") from None
+
+
+def _wait_seconds(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if text.lower() in {"", "true"}:
+        return _DEFAULT_WAIT
+    if not (text.isascii() and text.isdigit() and len(text) <= 6):
+        raise BadRequest(f"`wait` must be a number of seconds, at most {_LONGEST_WAIT}.", field="wait")
+    return min(int(text), _LONGEST_WAIT)
+
+
+async def _accept(request: web.Request, services: Services, body: SendMessage, message_id: str) -> Accepted:
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        await _spend(request, replayed=False)
+        return await services.chat.accept(body.message, thread_id=body.thread_id, message_id=message_id)
+    if not _KEY.fullmatch(key):
+        raise BadRequest("An Idempotency-Key has 1 to 200 printable characters.", field="Idempotency-Key")
+    fingerprint = hashlib.sha256(codec.dumps(body)).hexdigest()
+    replay = await services.chat.find_replay(key, fingerprint)
+    await _spend(request, replayed=replay is not None)
+    return replay or await services.chat.accept(
+        body.message, thread_id=body.thread_id, message_id=message_id, key=key, fingerprint=fingerprint
+    )
+
+
+async def _spend(request: web.Request, *, replayed: bool) -> None:
+    """A send costs one of both rates, or nothing when either is used up; a replay makes no turn, so it is no message."""
+    limits = request.app[SERVICES].limits
+    await limits.spend(request[PRINCIPAL].name, limits.api, *(() if replayed else (limits.chat,)))
+
+
+async def _until_end(events: AsyncGenerator[Released, None]) -> AsyncGenerator[Released, None]:
+    async for event in events:
+        yield event
+        if event.kind in TURN_END_KINDS:
+            return
+
+
+async def _reply(
+    request: web.Request, accepted: Accepted, events: AsyncGenerator[Released, None], wait: int | None
+) -> web.StreamResponse:
+    if wants(request, "text/event-stream") or wants(request, "application/x-ndjson"):
+        return await _stream(request, events)
+    if wants(request, "text/plain"):
+        return await _stream_text(request, events)
+    sent = Sent(message_id=accepted.message_id, thread_id=accepted.thread_id or None)
+    if wait is None:
+        return json_response(request, sent)
+    return await _wait(request, sent, events, wait)
+
+
+async def _wait(
+    request: web.Request, sent: Sent, events: AsyncGenerator[Released, None], seconds: int
+) -> web.StreamResponse:
+    end: Released | None = None
+    try:
+        async with asyncio.timeout(seconds):
+            async for event in events:
+                end = event
+    except TimeoutError:
+        end = None
+    if end is None or end.kind not in TURN_END_KINDS:
+        return json_response(request, attrs.evolve(sent, state="running"), status=202)
+    fields = codec.loads(end.body)
+    if end.kind == "turn_failed" and fields["code"] == TurnState.INTERRUPTED:
+        return json_response(request, attrs.evolve(sent, state=TurnState.INTERRUPTED.value), status=202)
+    if end.kind == "turn_failed":
+        raise _failure(fields)
+    answer = Answer(fields["content"], codec.structure(fields["usage"], TurnUsage))
+    state = TurnState.COMPLETED if end.kind == "response" else TurnState.STOPPED
+    return json_response(request, attrs.evolve(sent, state=state.value, response=answer))
+
+
+def _failure(fields: dict[str, str]) -> IronclawError:
+    return ProviderError(fields["message"], code=fields["code"])
+
+
+async def _stream(request: web.Request, events: AsyncGenerator[Released, None]) -> web.StreamResponse:
+    """The turn's events until it has ended, as SSE or NDJSON. Who leaves early changes nothing: the turn goes on."""
+    ndjson = wants(request, "application/x-ndjson")
+    frames = ndjson_frames if ndjson else sse_frames
+    response = ndjson_response() if ndjson else sse_response(allow_all_methods=True)
+    with request.app[SERVICES].slots.take():
+        async with streaming(request, response, ndjson=ndjson, greet=not ndjson):
+            async for event in events:
+                await response.write(frames([event]))
+    return response
+
+
+async def _stream_text(request: web.Request, events: AsyncGenerator[Released, None]) -> web.StreamResponse:
+    """Just the answer, as it is written. A failure is a status before the first byte, a broken connection after it."""
+    response = web.StreamResponse(headers={"Content-Type": "text/plain; charset=utf-8", "X-Accel-Buffering": "no"})
+    with request.app[SERVICES].slots.take(), aborted_when_broken(request, response):
+        async for event in events:
+            text = _text_of(event, started=response.prepared)
+            if text and not response.prepared:
+                await response.prepare(request)
+            if text:
+                await response.write(text.encode())
+    return response
+
+
+def _text_of(event: Released, *, started: bool) -> str:
+    """What an event adds to the text. Raises *ProviderError* for a failed turn."""
+    if event.kind not in {"stream_chunk", *TURN_END_KINDS}:
+        return ""
+    fields = codec.loads(event.body)
+    if event.kind == "turn_failed":
+        raise _failure(fields)
+    if event.kind == "stream_chunk":
+        return str(fields["content"])
+    return "\n" if started else f"{fields['content']}\n"
+
+
+async def _answer_ephemeral(
+    request: web.Request, services: Services, message: str, wait: int | None
+) -> web.StreamResponse:
+    streams = any(wants(request, kind) for kind in ("text/event-stream", "application/x-ndjson", "text/plain"))
+    if wait is None and not streams:
+        raise Invalid(
+            "Nothing is kept of an ephemeral message, so its answer must be waited for: add ?wait.", field="ephemeral"
+        )
+    message_id = str(uuid.uuid4())
+    events = _number(services.chat.ephemeral(message, message_id))
+    async with aclosing(events):
+        return await _reply(request, Accepted(message_id, ""), events, wait or _DEFAULT_WAIT)
+
+
+async def _number(events: AsyncGenerator[Event, None]) -> AsyncGenerator[Released, None]:
+    """Events that nobody else sees, numbered for this reply alone."""
+    number = 0
+    async with aclosing(events):
+        async for event in events:
+            number += 1
+            yield Released(number, event.kind, None, None, codec.dumps(event), event)
+
+
+async def stop(request: web.Request) -> web.StreamResponse:
+    """End the running turn of a thread."""
+    services = request.app[SERVICES]
+    body = await read_body(request, StopTurn, services.settings.body_timeout)
+    if body.queued not in {"keep", "drop"}:
+        raise Invalid("`queued` must be keep or drop.", field="queued")
+    stopped = await services.chat.stop(body.thread_id, drop_queued=body.queued == "drop")
+    return json_response(request, StopReply("stopped" if stopped else "idle"))

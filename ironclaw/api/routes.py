@@ -1,0 +1,132 @@
+"""THE route table: every path of the API, in the contract's order. What is not here is not served, except the page.
+
+A row says all that is known of a route outside its handler: who may call it, what it costs, what goes in and out.
+`openapi.py` describes the API from these rows, and the middlewares guard it by them.
+"""
+
+from collections.abc import Awaitable, Callable
+
+import attrs
+from aiohttp import web
+
+from ironclaw.api import about, chat, chat_stream, status, threads, websocket
+from ironclaw.status import SystemStatus
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@attrs.frozen(kw_only=True)
+class Route:
+    """One row.
+
+    *open*: no token needed; *limited*: the `api` rate is spent by the middleware, else by the handler;
+    *body*, *query* and *reply* are attrs classes; *streams* names the media types that it also answers in.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    summary: str
+    open: bool = False
+    limited: bool = True
+    body: type | None = None
+    query: type | None = None
+    reply: type | None = None
+    status: int = 200
+    streams: tuple[str, ...] = ()
+    noun: str = ""
+
+
+def _route(method: str, path: str, handler: Handler, summary: str, **more: object) -> Route:
+    noun = path.split("/")[2] if path.startswith("/api/") else "status"
+    return Route(method=method, path=path, handler=handler, summary=summary, noun=noun, **more)  # type: ignore[arg-type]
+
+
+_EVENTS = ("text/event-stream", "application/x-ndjson")
+
+ROUTES: tuple[Route, ...] = (
+    _route(
+        "POST",
+        "/api/chat/send",
+        chat.send,
+        "Send a message; with ?wait, or an Accept of a stream or text, also get its answer.",
+        limited=False,
+        body=chat.SendMessage,
+        query=chat.SendQuery,
+        reply=chat.Sent,
+        streams=(*_EVENTS, "text/plain"),
+    ),
+    _route(
+        "GET",
+        "/api/chat/events",
+        chat_stream.events,
+        "The live events of all threads, or of one; resumes by Last-Event-ID.",
+        query=chat_stream.EventsQuery,
+        streams=_EVENTS,
+    ),
+    _route(
+        "GET",
+        "/api/chat/ws",
+        websocket.chat_socket,
+        "The same over a WebSocket, and messages in.",
+        query=websocket.SocketQuery,
+        status=101,
+    ),
+    _route(
+        "POST",
+        "/api/chat/stop",
+        chat.stop,
+        "End the running turn of a thread.",
+        body=chat.StopTurn,
+        reply=chat.StopReply,
+    ),
+    _route(
+        "GET",
+        "/api/chat/threads",
+        threads.list_threads,
+        "Threads, newest first.",
+        query=threads.Page,
+        reply=threads.ThreadList,
+    ),
+    _route(
+        "POST",
+        "/api/chat/threads",
+        threads.create,
+        "Make an empty thread.",
+        body=threads.CreateThread,
+        reply=threads.Thread,
+        status=201,
+    ),
+    _route(
+        "PATCH",
+        "/api/chat/threads/{id}",
+        threads.change,
+        "Rename, pin or unpin a thread.",
+        body=threads.ChangeThread,
+        reply=threads.Thread,
+    ),
+    _route("DELETE", "/api/chat/threads/{id}", threads.delete, "Delete a thread with all its turns.", reply=chat.Done),
+    _route(
+        "POST",
+        "/api/chat/threads/{id}/fork",
+        threads.fork,
+        "A new thread with what was said before a message: to edit it or try it again.",
+        body=threads.ForkThread,
+        reply=threads.Thread,
+        status=201,
+    ),
+    _route(
+        "GET",
+        "/api/chat/history",
+        threads.history,
+        "The turns of a thread, oldest first within a page.",
+        query=threads.HistoryQuery,
+        reply=threads.History,
+    ),
+    _route("GET", "/api/status", status.read_status, "How the gateway is.", reply=SystemStatus),
+    _route("GET", "/api/health", status.health, "Whether each part is well.", open=True, reply=status.Health),
+    _route("GET", "/healthz", status.alive, "Whether the process is alive.", open=True, reply=status.Alive),
+    _route("GET", "/readyz", status.ready, "Whether it can do its work (503 if not).", open=True, reply=status.Health),
+    _route("GET", "/api", about.about, "Name, version and the commonest calls.", reply=about.About),
+    _route("GET", "/api/openapi.json", about.openapi, "This API as OpenAPI 3.1."),
+)

@@ -1,0 +1,242 @@
+"""The small adapter between the hub and aiohttp's transports: how events are framed, and how bytes reach a client.
+
+A stream's head goes out through aiohttp. After that, frames that were built once for all are written straight to the
+transport: `StreamResponse.write` would wake a task and copy for each client. A client with more than 1 MiB unread is
+cut, and comes back with its last event id.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+
+import orjson
+from aiohttp import web
+from aiohttp_sse import EventSourceResponse
+
+from ironclaw.errors import IronclawError
+from ironclaw.hub import Frames, ReaderTooSlow, Released
+
+log = logging.getLogger(__name__)
+
+MOST_UNREAD = 1 << 20
+_ROOM = 64 << 10
+_STALLED = 30.0
+_SWEEP_EVERY = 1.0
+_SSE_COMMENT = b": keep-alive\n\n"
+_NDJSON_COMMENT = b'{"type":"ping"}\n'
+_RETRY_MS = 2000
+_NO_PING = 86_400.0  # aiohttp-sse's own ping is not used: one timer beats for all streams
+_SSE_GOODBYE = b": the gateway is stopping\n\n"
+
+
+def sse_frames(batch: Sequence[Released]) -> bytes:
+    """Events as server-sent events: id, name, one data line each."""
+    return b"".join(b"id: %d\nevent: %s\ndata: %s\n\n" % (one.id, one.kind.encode(), one.body) for one in batch)
+
+
+def ndjson_frames(batch: Sequence[Released]) -> bytes:
+    """Events as JSON objects, one a line."""
+    return b"".join(one.tagged() + b"\n" for one in batch)
+
+
+def chunk(data: bytes) -> bytes:
+    """*data* as one chunk of a chunked HTTP/1.1 body."""
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+def chunked_sse_frames(batch: Sequence[Released]) -> bytes:
+    """Server-sent events as one HTTP chunk."""
+    return chunk(sse_frames(batch))
+
+
+def chunked_ndjson_frames(batch: Sequence[Released]) -> bytes:
+    """JSON lines as one HTTP chunk."""
+    return chunk(ndjson_frames(batch))
+
+
+def text_frame(payload: bytes) -> bytes:
+    """One unmasked WebSocket text frame (RFC 6455, section 5.2)."""
+    length = len(payload)
+    if length < 126:
+        return b"\x81%c%s" % (length, payload)
+    if length < 65_536:
+        return b"\x81\x7e%s%s" % (length.to_bytes(2), payload)
+    return b"\x81\x7f%s%s" % (length.to_bytes(8), payload)
+
+
+def ws_frames(batch: Sequence[Released]) -> bytes:
+    """Events as WebSocket frames, one flat object each."""
+    return b"".join(text_frame(one.tagged()) for one in batch)
+
+
+def ws_plain_frames(batch: Sequence[Released]) -> bytes:
+    """Only how turns ended, as bare text: the answer, or why there is none."""
+    return b"".join(text_frame(text) for text in map(_plain, batch) if text)
+
+
+def _plain(one: Released) -> bytes:
+    if one.kind not in {"response", "stopped", "turn_failed"}:
+        return b""
+    fields = orjson.loads(one.body)
+    text = f"Error: {fields['message']}" if one.kind == "turn_failed" else fields["content"]
+    return str(text).encode()
+
+
+class StreamClient:
+    """One client of the hub on a transport. `closed` is done when it is gone, by itself or cut."""
+
+    def __init__(self, transport: asyncio.Transport, frames: Frames, types: frozenset[str] | None, beat: bytes) -> None:
+        self.frames = frames
+        self.types = types
+        self.seen = 0
+        self.beat = beat
+        """What is written to it regularly to keep the connection open; empty for none."""
+        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._transport = transport
+
+    def write(self, data: bytes) -> None:
+        """Send *data*, or cut the client when it does not read."""
+        if self.check():
+            self._transport.write(data)
+            if self._transport.get_write_buffer_size() > MOST_UNREAD:
+                log.info("A client that does not read was cut; it can resume by its last event id")
+                self.cut()
+
+    def check(self) -> bool:
+        """Whether the client is still there."""
+        if self._transport.is_closing():
+            self.end()
+        return not self.closed.done()
+
+    def end(self) -> None:
+        """Let the handler go; what was written is still sent."""
+        if not self.closed.done():
+            self.closed.set_result(None)
+
+    def cut(self) -> None:
+        """Drop the connection and what it has not read."""
+        self._transport.abort()
+        self.end()
+
+    async def drain(self) -> None:
+        """Wait until there is room for a page. One that makes no room for 30 s is cut: *ConnectionResetError*."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_STALLED):
+                while self.check():
+                    if self._transport.get_write_buffer_size() <= _ROOM:
+                        return
+                    await asyncio.sleep(0.005)
+        self.cut()
+        raise ConnectionResetError
+
+
+class OpenStreams:
+    """All open streams of one application: their common heartbeat, and their end at shutdown."""
+
+    def __init__(self, heartbeat: float) -> None:
+        self._heartbeat = heartbeat
+        self._clients: dict[StreamClient, Callable[[], None]] = {}
+        self._closing = False
+
+    @contextlib.contextmanager
+    def holding(self, client: StreamClient, at_shutdown: Callable[[], None]) -> Iterator[None]:
+        """Keep *client* alive and swept; *at_shutdown* tells it goodbye."""
+        self._clients[client] = at_shutdown
+        if self._closing:
+            at_shutdown()
+        try:
+            yield
+        finally:
+            del self._clients[client]
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Beat and sweep."""
+        task = asyncio.create_task(self._beat_forever(), name="stream-heartbeat")
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _beat_forever(self) -> None:
+        clock = asyncio.get_running_loop().time
+        due = clock() + self._heartbeat
+        while True:
+            await asyncio.sleep(min(_SWEEP_EVERY, self._heartbeat))
+            # Under a host's own runner nobody tells a handler that its client left: the sweep does.
+            for client in tuple(self._clients):
+                client.check()
+            if clock() >= due:
+                due = clock() + self._heartbeat
+                for client in tuple(self._clients):
+                    if client.beat:
+                        client.write(client.beat)
+
+    def close(self) -> None:
+        """Say goodbye to all, now and to whoever still comes."""
+        self._closing = True
+        for at_shutdown in tuple(self._clients.values()):
+            at_shutdown()
+
+
+OPEN_STREAMS: web.AppKey[OpenStreams] = web.AppKey("streams", OpenStreams)
+
+
+def sse_response(*, allow_all_methods: bool = False) -> EventSourceResponse:
+    """The head of an event stream. A peer that acknowledges nothing for 30 s is dropped by the kernel."""
+    return EventSourceResponse(
+        sep="\n", ping_interval=_NO_PING, send_timeout=_STALLED, allow_all_methods=allow_all_methods
+    )
+
+
+def ndjson_response() -> web.StreamResponse:
+    """The head of a stream of JSON lines."""
+    return web.StreamResponse(headers={"Content-Type": "application/x-ndjson", "X-Accel-Buffering": "no"})
+
+
+@contextlib.asynccontextmanager
+async def streaming(
+    request: web.Request, response: web.StreamResponse, *, ndjson: bool, greet: bool = True
+) -> AsyncIterator[StreamClient]:
+    """Send the head, keep the connection beating, and end it well. *greet*: send first bytes before there is an event."""
+    chunked = request.version >= (1, 1)
+    with aborted_when_broken(request, response):
+        await response.prepare(request)
+        # The head leaves with the first bytes only, and a proxy that waits for some gets them.
+        if greet:
+            await response.write(_NDJSON_COMMENT if ndjson else b"retry: %d\n: connected\n\n" % _RETRY_MS)
+        assert request.transport is not None
+        if ndjson:
+            frames, beat, last_words = (chunked_ndjson_frames if chunked else ndjson_frames), _NDJSON_COMMENT, b""
+        else:
+            frames, beat, last_words = (chunked_sse_frames if chunked else sse_frames), _SSE_COMMENT, _SSE_GOODBYE
+        client = StreamClient(request.transport, frames, None, chunk(beat) if chunked else beat)
+
+        def at_shutdown() -> None:
+            if last_words:
+                client.write(chunk(last_words) if chunked else last_words)
+            client.end()
+
+        with request.app[OPEN_STREAMS].holding(client, at_shutdown):
+            try:
+                yield client
+            finally:
+                client.end()
+                if isinstance(response, EventSourceResponse):
+                    response.stop_streaming()
+
+
+@contextlib.contextmanager
+def aborted_when_broken(request: web.Request, response: web.StreamResponse) -> Iterator[None]:
+    """Drop the connection when a stream breaks: an error can't be a reply any more, and no cut-off may look complete."""
+    try:
+        yield
+    except Exception as error:
+        if not response.prepared:
+            raise
+        if not isinstance(error, ConnectionError | ReaderTooSlow | IronclawError):
+            log.exception("A stream failed inside")
+        if request.transport is not None:
+            request.transport.abort()

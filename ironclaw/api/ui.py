@@ -1,0 +1,75 @@
+"""The page: its files, served from memory with gzip and ETag. Which files there are is read once, when the app is made."""
+
+import asyncio
+import gzip
+import hashlib
+from pathlib import Path
+
+import attrs
+from aiohttp import web
+
+_TYPES = {
+    ".html": "text/html",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+}
+
+
+@attrs.frozen
+class _File:
+    plain: bytes
+    packed: bytes
+    etag: str
+
+
+@attrs.define
+class Page:
+    """The files of the page, each read when it is first asked for."""
+
+    _root: Path
+    _files: dict[str, _File] = attrs.Factory(dict)
+
+    @classmethod
+    def find(cls) -> "Page":
+        """The page as installed, or as it stands in the checkout."""
+        package = Path(__file__).parents[1]
+        installed = package / "static"
+        return cls(installed if (installed / "index.html").is_file() else package.parent / "web")
+
+    def routes(self) -> list[web.RouteDef]:
+        """A route for each file; `index.html` is `/`."""
+        names = sorted(
+            path.relative_to(self._root).as_posix()
+            for path in self._root.rglob("*")
+            if path.suffix in _TYPES and path.is_file() and not path.is_symlink()
+        )
+        return [web.get("/" if name == "index.html" else f"/{name}", self._handler(name)) for name in names]
+
+    def _handler(self, name: str):  # type: ignore[no-untyped-def]
+        async def serve(request: web.Request) -> web.StreamResponse:
+            return _response(request, await self._load(name), _TYPES[Path(name).suffix])
+
+        return serve
+
+    async def _load(self, name: str) -> _File:
+        if name not in self._files:
+            self._files[name] = await asyncio.to_thread(_read, self._root / name)
+        return self._files[name]
+
+
+def _read(path: Path) -> _File:
+    plain = path.read_bytes()
+    return _File(plain, gzip.compress(plain, 9, mtime=0), f'"{hashlib.sha256(plain).hexdigest()[:16]}"')
+
+
+def _response(request: web.Request, file: _File, media_type: str) -> web.Response:
+    headers = {"ETag": file.etag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+    if request.headers.get("If-None-Match") == file.etag:
+        return web.Response(status=304, headers=headers)
+    packed = "gzip" in request.headers.get("Accept-Encoding", "")
+    if packed:
+        headers["Content-Encoding"] = "gzip"
+    return web.Response(
+        body=file.packed if packed else file.plain, content_type=media_type, charset="utf-8", headers=headers
+    )

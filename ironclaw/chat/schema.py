@@ -1,0 +1,60 @@
+"""The tables of chat. What is done with them stands in `store.py`."""
+
+from ironclaw.database import Migration
+
+MIGRATIONS = (
+    Migration(
+        30,
+        "chat",
+        """
+        CREATE TABLE threads (
+            id TEXT PRIMARY KEY,
+            title TEXT NOT NULL,
+            pinned INTEGER NOT NULL DEFAULT 0,
+            user_id TEXT NOT NULL,
+            created_at TEXT NOT NULL,
+            updated_at TEXT NOT NULL,
+            rank INTEGER NOT NULL
+        ) STRICT;
+        CREATE INDEX threads_by_rank ON threads (rank);
+        CREATE TABLE turns (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            message_id TEXT NOT NULL UNIQUE,
+            thread_id TEXT NOT NULL REFERENCES threads (id) ON DELETE CASCADE,
+            state TEXT NOT NULL,
+            command INTEGER NOT NULL DEFAULT 0,
+            undone INTEGER NOT NULL DEFAULT 0,
+            user_message TEXT NOT NULL,
+            response TEXT,
+            error_code TEXT,
+            error_message TEXT,
+            created_at TEXT NOT NULL,
+            started_at TEXT,
+            ended_at TEXT,
+            input_tokens INTEGER NOT NULL DEFAULT 0,
+            output_tokens INTEGER NOT NULL DEFAULT 0,
+            cost_usd REAL,
+            duration_ms INTEGER
+        ) STRICT;
+        CREATE INDEX turns_by_thread ON turns (thread_id, seq);
+        CREATE INDEX turns_unfinished ON turns (seq) WHERE state IN ('queued', 'running');
+        CREATE TABLE tool_calls (
+            turn_seq INTEGER NOT NULL REFERENCES turns (seq) ON DELETE CASCADE,
+            call_id TEXT NOT NULL,
+            name TEXT NOT NULL,
+            parameters TEXT NOT NULL,
+            success INTEGER,
+            preview TEXT NOT NULL DEFAULT '',
+            duration_ms INTEGER,
+            PRIMARY KEY (turn_seq, call_id)
+        ) STRICT;
+        CREATE TABLE idempotency (
+            key TEXT PRIMARY KEY,
+            fingerprint TEXT NOT NULL,
+            message_id TEXT NOT NULL,
+            thread_id TEXT NOT NULL,
+            created_at TEXT NOT NULL
+        ) STRICT
+        """,
+    ),
+)

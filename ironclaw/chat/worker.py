@@ -1,0 +1,271 @@
+"""Runs turns: one inbox and one worker for each active thread.
+
+A thread's turns run in order, threads run side by side. Each turn is one task that can be cancelled; what it does goes
+to the store and to the hub from here.
+"""
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import Any
+
+import attrs
+
+from ironclaw.agent import Tally
+from ironclaw.chat import store
+from ironclaw.chat.models import InProgress, TurnError, TurnState
+from ironclaw.chat.store import NewTurn, TurnEnding
+from ironclaw.database import Database
+from ironclaw.errors import IronclawError
+from ironclaw.events import (
+    Event,
+    Queued,
+    Response,
+    Stopped,
+    StreamChunk,
+    Thinking,
+    ToolCompleted,
+    ToolStarted,
+    TurnEnd,
+    TurnFailed,
+    TurnUsage,
+)
+from ironclaw.hub import Hub
+
+log = logging.getLogger(__name__)
+
+_SAVE_EVERY = 0.5
+INTERRUPTED = TurnError(
+    "interrupted", "The gateway stopped while this answer was being written. Send the message again to get one."
+)
+
+TurnSource = Callable[[NewTurn, Tally], AsyncGenerator[Event, None]]
+"""What a turn does: its chunks and tool events; the answer is in the tally at the end."""
+
+
+@attrs.define(eq=False)
+class LiveTurn:
+    """A turn that runs now."""
+
+    turn: NewTurn
+    started: float
+    tally: Tally = attrs.Factory(Tally)
+    chunks: list[tuple[int, str]] = attrs.Factory(list)
+    task: "asyncio.Task[None] | None" = None
+    cancelled_as: TurnState | None = None
+    ending: bool = False
+    saved_at: float = 0.0
+
+    def end_as(self, state: TurnState) -> bool:
+        """End it from outside, as *state*; False when it is ending by itself already."""
+        if self.ending or self.task is None:
+            return False
+        if self.cancelled_as is None:
+            self.cancelled_as = state
+            self.task.cancel()
+        return True
+
+    def progress(self, head: int) -> InProgress:
+        """The text as clients have it that have seen all events up to *head*."""
+        text = "".join(content for id_, content in self.chunks if id_ <= head)
+        return InProgress(self.turn.message_id, text, head)
+
+
+class TurnRunner:
+    """Everything that runs or waits. Made once, ended by `aclose()`."""
+
+    def __init__(self, hub: Hub, database: Database, source: TurnSource, *, max_turns: int) -> None:
+        self._hub = hub
+        self._database = database
+        self._source = source
+        self._slots = asyncio.Semaphore(max_turns)
+        self._waiting_for_slot = 0
+        self._inboxes: dict[str, asyncio.Queue[NewTurn]] = {}
+        self._workers: dict[str, asyncio.Task[None]] = {}
+        self._running: set[LiveTurn] = set()
+        self._closing = False
+        self.live: dict[str, LiveTurn] = {}
+        """The running turn of each thread."""
+        self.changes = 0
+        """Grows whenever what is stored of a turn changes; lets a reader see that it read in between."""
+
+    def enqueue(self, turn: NewTurn) -> None:
+        """Let *turn* run when those before it in its thread have ended and there is a free slot."""
+        inbox = self._inboxes.setdefault(turn.thread_id, asyncio.Queue())
+        ahead = inbox.qsize() + (turn.thread_id in self.live)
+        if not ahead and self._slots.locked():
+            ahead = self._waiting_for_slot + 1
+        if ahead:
+            self._hub.publish(Queued(position=ahead, thread_id=turn.thread_id, message_id=turn.message_id))
+        inbox.put_nowait(turn)
+        if turn.thread_id not in self._workers:
+            name = f"worker {turn.thread_id}"
+            self._workers[turn.thread_id] = asyncio.create_task(self._work(turn.thread_id, inbox), name=name)
+
+    def run_at_once(self, turn: NewTurn, source: TurnSource) -> None:
+        """Run a command beside whatever its thread does."""
+        self._start(LiveTurn(turn, self._now()), source)
+
+    def _start(self, live: LiveTurn, source: TurnSource) -> "asyncio.Task[None]":
+        live.task = asyncio.create_task(self._run(live, source), name=f"turn {live.turn.message_id}")
+        self._running.add(live)
+        live.task.add_done_callback(lambda _: self._running.discard(live))
+        return live.task
+
+    def stop(self, thread_id: str) -> bool:
+        """End the running turn of a thread; False when none runs."""
+        live = self.live.get(thread_id)
+        return live is not None and live.end_as(TurnState.STOPPED)
+
+    async def stop_and_wait(self, thread_id: str) -> None:
+        """The same, and wait until its end is stored."""
+        live = self.live.get(thread_id)
+        if live is not None and live.task is not None:
+            live.end_as(TurnState.STOPPED)
+            await asyncio.wait([live.task])
+
+    async def drop_waiting(self, thread_id: str) -> int:
+        """End the turns that wait in a thread, as stopped; how many there were."""
+        inbox = self._inboxes.get(thread_id)
+        dropped = 0
+        while inbox is not None and not inbox.empty():
+            live = LiveTurn(inbox.get_nowait(), self._now())
+            await self._finish(live, TurnState.STOPPED)
+            dropped += 1
+        return dropped
+
+    async def _work(self, thread_id: str, inbox: "asyncio.Queue[NewTurn]") -> None:
+        try:
+            while not inbox.empty() and not self._closing:
+                self._waiting_for_slot += 1
+                try:
+                    await self._slots.acquire()
+                finally:
+                    self._waiting_for_slot -= 1
+                try:
+                    if not inbox.empty() and not self._closing:
+                        await self._run_live(inbox.get_nowait())
+                finally:
+                    self._slots.release()
+        finally:
+            del self._workers[thread_id]
+            if inbox.empty():
+                self._inboxes.pop(thread_id, None)
+
+    async def _run_live(self, turn: NewTurn) -> None:
+        live = LiveTurn(turn, self._now())
+        self.live[turn.thread_id] = live
+        try:
+            await asyncio.wait([self._start(live, self._source)])
+        finally:
+            del self.live[turn.thread_id]
+
+    async def _run(self, live: LiveTurn, source: TurnSource) -> None:
+        """One turn, to its end whatever happens: it always leaves exactly one ending event."""
+        turn = live.turn
+        thinking = Thinking(message="Processing your request...", thread_id=turn.thread_id, message_id=turn.message_id)
+        # Nothing of the turn is seen before it is known on disk that it began, so that it never begins twice.
+        self._hub.publish(thinking, store.mark_running(turn.message_id))
+        state, error = TurnState.COMPLETED, None
+        try:
+            async with aclosing(source(turn, live.tally)) as events:
+                async for event in events:
+                    await self._emit(live, event)
+        except asyncio.CancelledError:
+            state = live.cancelled_as or TurnState.INTERRUPTED
+            error = INTERRUPTED if state is TurnState.INTERRUPTED else None
+        except IronclawError as problem:
+            state, error = TurnState.FAILED, TurnError(problem.code, problem.message)
+        except Exception:
+            log.exception("A turn failed inside")
+            text = "Something inside the gateway failed; its log has the details. Send the message again to retry."
+            state, error = TurnState.FAILED, TurnError("internal", text)
+        live.ending = True
+        await self._finish(live, state, error)
+
+    async def _emit(self, live: LiveTurn, event: Event) -> None:
+        match event:
+            case StreamChunk(content=content):
+                live.chunks.append((self._hub.publish(event).id, content))
+                self._save_sometimes(live)
+            case ToolStarted():
+                # The tool starts only after this is on disk: after a crash it is known to have been begun.
+                await self._store(event, store.start_call(event))
+            case ToolCompleted():
+                await self._store(event, store.complete_call(event))
+            case _:
+                self._hub.publish(event)
+
+    async def _store(self, event: Event, transaction: Callable[[sqlite3.Connection], Any]) -> None:
+        stored = self._hub.publish(event, transaction).stored
+        assert stored is not None
+        await asyncio.shield(stored)
+        self.changes += 1
+
+    def _save_sometimes(self, live: LiveTurn) -> None:
+        if self._now() - live.saved_at >= _SAVE_EVERY:
+            live.saved_at = self._now()
+            self._database.submit(store.save_partial(live.turn.message_id, live.tally.content))
+
+    async def _finish(self, live: LiveTurn, state: TurnState, error: TurnError | None = None) -> None:
+        milliseconds = round((self._now() - live.started) * 1000)
+        ending = ending_of(live.turn.message_id, live.tally, state, error, milliseconds)
+        stored = self._hub.publish(ending_event(live.turn.thread_id, ending), store.finish(ending)).stored
+        assert stored is not None
+        try:
+            await stored
+        except sqlite3.Error:
+            log.warning("The end of a turn could not be stored; it will show as interrupted after a restart")
+        self.changes += 1
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    async def aclose(self, grace: float) -> None:
+        """Give running turns *grace* seconds, then mark them interrupted. What waits stays on disk for the next start."""
+        self._closing = True
+        tasks = [live.task for live in self._running if live.task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=grace)
+        for live in self._running:
+            live.end_as(TurnState.INTERRUPTED)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        workers = tuple(self._workers.values())
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+
+
+def ending_of(message_id: str, tally: Tally, state: TurnState, error: TurnError | None, duration_ms: int) -> TurnEnding:
+    """How a turn ended, with what it had by then."""
+    content, usage = tally.content, tally.usage
+    return TurnEnding(
+        message_id=message_id,
+        state=state,
+        response=content if content or state is TurnState.COMPLETED else None,
+        error=error,
+        usage=TurnUsage(
+            input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, total_tokens=usage.total_tokens
+        ),
+        cost_usd=usage.cost_usd,
+        duration_ms=duration_ms,
+    )
+
+
+def ending_event(thread_id: str, ending: TurnEnding) -> TurnEnd:
+    """The event that tells how a turn ended."""
+    common: dict[str, Any] = {
+        "content": ending.response or "",
+        "thread_id": thread_id,
+        "message_id": ending.message_id,
+        "usage": ending.usage,
+        "cost_usd": ending.cost_usd,
+        "duration_ms": ending.duration_ms,
+    }
+    if ending.state is TurnState.COMPLETED:
+        return Response(**common)
+    if ending.error is None:
+        return Stopped(**common)
+    return TurnFailed(code=ending.error.code, message=ending.error.message, **common)

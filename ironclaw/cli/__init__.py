@@ -1,0 +1,47 @@
+"""The command `ironclaw`. Each command is a module of this package, loaded when it is called, so that help is quick."""
+
+import sys
+from importlib import import_module
+
+import click
+
+from ironclaw.errors import ConfigError
+from ironclaw.version import __version__
+
+_COMMANDS = {
+    "run": "Start the gateway.",
+    "token": "Show the token, or make a new one.",
+}
+EXIT_CONFIG = 78
+
+
+class _LazyGroup(click.Group):
+    """Knows its commands' names and one line on each; imports a command when it is wanted."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = import_module(f"ironclaw.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="ironclaw")
+def group() -> None:
+    """IronClaw gateway: an AI agent of your own, in one process on your own server."""
+
+
+def main() -> None:
+    """Run the command line. A configuration that can't work ends with exit code 78 and one clear message."""
+    try:
+        group(prog_name="ironclaw")
+    except ConfigError as error:
+        click.echo(f"ironclaw: {error.message}", err=True)
+        sys.exit(EXIT_CONFIG)

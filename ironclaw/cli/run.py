@@ -1,0 +1,163 @@
+"""`ironclaw run`: start the gateway and keep it running until a signal ends it."""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import resource
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import attrs
+import click
+from aiohttp import web
+
+from ironclaw import codec, logs
+from ironclaw.errors import ConfigError
+from ironclaw.gateway import Gateway
+from ironclaw.home import write_private
+from ironclaw.services import Services
+from ironclaw.settings import Settings
+
+log = logging.getLogger("ironclaw")
+
+_HANDLERS_GET = 2.0  # seconds that requests under way get to finish, once streams and turns have ended
+_OWN_DESCRIPTORS = 64
+_REUSED = 98  # EADDRINUSE
+
+
+def _with_settings(function: Any) -> Any:
+    """One option for each setting, with its variable and default in the help."""
+    for field in reversed(attrs.fields(Settings)):
+        default = field.default
+        shown = (
+            f"; default {default}" if isinstance(default, str | int | float) and not isinstance(default, bool) else ""
+        )
+        function = click.option(
+            "--" + field.name.replace("_", "-"),
+            field.name,
+            metavar="TEXT" if isinstance(default, str) or default is None else "VALUE",
+            help=f"{field.metadata['help']} [{field.metadata['env']}{shown}]",
+        )(function)
+    return function
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@_with_settings
+@click.option("--start-empty", is_flag=True, help="go on without a damaged database, which is kept aside")
+def command(start_empty: bool, **flags: Any) -> None:
+    """Start the gateway.
+
+    Each option can also be set by the variable in brackets, in the environment or in a .env file.
+    """
+    settings = _fit_descriptors(Settings.load(flags))
+    logs.install(settings.log_level, settings.log_format)
+    with contextlib.suppress(KeyboardInterrupt):
+        sys.exit(asyncio.run(_serve(Gateway(settings, start_empty=start_empty))))
+
+
+def _fit_descriptors(settings: Settings) -> Settings:
+    """Raise the soft limit of open files to what the streams need, or lower the number of streams, and say so."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = settings.max_streams + _OWN_DESCRIPTORS
+    if soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft >= wanted:
+        return settings
+    most = max(1, soft - _OWN_DESCRIPTORS)
+    _say(f"[WARN] Only {soft} open files are allowed, so at most {most} streams are (ulimit -n raises it).")
+    return attrs.evolve(settings, max_streams=most)
+
+
+async def _serve(gateway: Gateway) -> int:
+    settings = gateway.settings
+    runner = web.AppRunner(
+        gateway.app(),
+        handler_cancellation=True,
+        keepalive_timeout=settings.header_timeout,
+        access_log=None,
+        shutdown_timeout=_HANDLERS_GET,
+    )
+    try:
+        await runner.setup()
+        site = web.TCPSite(runner, settings.host, settings.port, backlog=1024)
+        await site.start()
+    except OSError as error:
+        _say(_why_not_listening(settings, error))
+        await runner.cleanup()
+        return 1
+    except ConfigError:
+        await runner.cleanup()
+        raise
+    services = gateway.services
+    port = runner.addresses[0][1]
+    discovery = services.home.path / "gateway.json"
+    try:
+        _announce(services, settings.host, port)
+        write_private(discovery, codec.dumps({"url": _url(settings.host, port), "pid": os.getpid()}).decode())
+        gc.collect()
+        gc.freeze()  # what is loaded by now stays for good: the collector need not look at it again
+        await _signalled()
+        log.info("Stopping")
+    finally:
+        discovery.unlink(missing_ok=True)
+        await runner.cleanup()
+    return 0
+
+
+async def _signalled() -> None:
+    """Wait for SIGTERM or SIGINT; a second one ends the process at once."""
+    loop = asyncio.get_running_loop()
+    asked = asyncio.Event()
+
+    def ask(number: int) -> None:
+        if asked.is_set():
+            os._exit(128 + number)
+        asked.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ask, number)
+    await asked.wait()
+
+
+def _announce(services: Services, host: str, port: int) -> None:
+    # The token and the link with it go straight to the terminal: never through a log.
+    log.info("Web Gateway started at http://%s:%d", host, port, extra={"bare": True})
+    settings = services.settings
+    link = f"{_url(host, port)}/"
+    if settings.auth_token is None and settings.auth_token_file is None:
+        if services.token_is_new or sys.stderr.isatty():
+            _say(f"[INFO] Auth token: {services.token}")
+            link += f"#token={services.token}"
+        else:
+            _say("[INFO] Auth token: as before; `ironclaw token show` prints it")
+    _say(f"[INFO] Open {link}")
+
+
+def _url(host: str, port: int) -> str:
+    """An address that can be clicked on this machine."""
+    if host in {"0.0.0.0", "", "::"}:  # noqa: S104 - compared, not bound
+        host = "localhost"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _why_not_listening(settings: Settings, error: OSError) -> str:
+    command = Path(sys.argv[0]).name if sys.argv[0].endswith("ironclaw") else "python -m ironclaw"
+    if error.errno == _REUSED:
+        return (
+            f"ironclaw: port {settings.port} is taken by another program. "
+            f"Use another port: {command} run --port {settings.port + 1}"
+        )
+    return (
+        f"ironclaw: can't listen on {settings.host}:{settings.port}: {error.strerror or error}. "
+        f"Try: {command} run --host 127.0.0.1"
+    )
+
+
+def _say(line: str) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        print(line, file=sys.stderr, flush=True)  # noqa: T201

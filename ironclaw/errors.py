@@ -1,0 +1,105 @@
+"""The errors of the domain. No HTTP here: `api/errors.py` says which status each one has.
+
+Every error has a `code` that programs compare, a message that tells a person what to do, and, where one field of the
+input is to blame, its name.
+"""
+
+
+class IronclawError(Exception):
+    """The base of all errors that a caller may see."""
+
+    code = "internal"
+
+    def __init__(self, message: str, *, code: str | None = None, field: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+        if code is not None:
+            self.code = code
+
+
+class BadRequest(IronclawError):  # noqa: N818 - the names are what api.md calls the cases
+    """The request can't be read: not JSON, not a query we know."""
+
+    code = "bad_request"
+
+
+class Invalid(IronclawError):  # noqa: N818
+    """The request can be read, but a value in it is not allowed."""
+
+    code = "invalid"
+
+
+class Unauthorized(IronclawError):  # noqa: N818
+    """No token, or a wrong one."""
+
+    code = "unauthorized"
+
+
+class Forbidden(IronclawError):  # noqa: N818
+    """The caller is known, but may not do this from here (a foreign Origin, say)."""
+
+    code = "forbidden"
+
+
+class NotFound(IronclawError):  # noqa: N818
+    """There is nothing under this name."""
+
+    code = "not_found"
+
+
+class Conflict(IronclawError):  # noqa: N818
+    """The thing is no longer in the state that the call needs."""
+
+    code = "conflict"
+
+
+class TooLarge(IronclawError):  # noqa: N818
+    """More bytes than the place takes."""
+
+    code = "too_large"
+
+
+class UnsupportedType(IronclawError):  # noqa: N818
+    """A body of a media type that this route does not read."""
+
+    code = "unsupported_type"
+
+
+class TimedOut(IronclawError):  # noqa: N818
+    """The other side took too long."""
+
+    code = "timeout"
+
+
+class RateLimited(IronclawError):  # noqa: N818
+    """Over a rate; `retry_after` is in whole seconds, `limit` in requests a minute."""
+
+    code = "rate_limited"
+
+    def __init__(self, message: str, *, retry_after: int, limit: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.limit = limit
+
+
+class Unavailable(IronclawError):  # noqa: N818
+    """A part that is needed is not there now; `retry_after` in seconds where it is known."""
+
+    code = "unavailable"
+
+    def __init__(self, message: str, *, code: str | None = None, retry_after: int | None = None) -> None:
+        super().__init__(message, code=code)
+        self.retry_after = retry_after
+
+
+class ConfigError(IronclawError):
+    """The program can't start as it is configured (exit 78). The message names the setting."""
+
+    code = "config"
+
+
+class ProviderError(IronclawError):
+    """The language model could not answer; `code` says in which way (`unreachable`, `refused`, ...)."""
+
+    code = "provider_failed"

@@ -1,0 +1,208 @@
+"""The events that clients see of a turn: the closed list of the API, as attrs classes. How they travel is `hub/`.
+
+Each class has `kind` (the SSE `event:` and the WebSocket `type`) and `durable` (kept in the event log and replayed after
+a restart; the others live in memory and are superseded by the event that `ends_turn`). Fields stand in the order in
+which they are sent. `thread_id` is always sent, also when it is null.
+"""
+
+from typing import Any, ClassVar
+
+import attrs
+
+
+@attrs.frozen(kw_only=True)
+class Event:
+    """The base of all events."""
+
+    kind: ClassVar[str]
+    durable: ClassVar[bool] = True
+    ends_turn: ClassVar[bool] = False
+
+    @property
+    def resets(self) -> bool:
+        """Whether text that clients hold for this turn may be wrong, so that they must read the history anew."""
+        return False
+
+
+def field_of(event: Event, name: str) -> str | None:
+    """The event's *name* field (`thread_id`, `message_id`), or None where it has none."""
+    return getattr(event, name, None)
+
+
+@attrs.frozen(kw_only=True)
+class UserMessage(Event):
+    """A message was accepted and is on disk."""
+
+    kind = "user_message"
+    content: str
+    thread_id: str
+    message_id: str
+
+
+@attrs.frozen(kw_only=True)
+class Queued(Event):
+    """The message waits; *position* 1 is the next to run."""
+
+    kind = "queued"
+    durable = False
+    position: int
+    thread_id: str
+    message_id: str
+
+
+@attrs.frozen(kw_only=True)
+class Thinking(Event):
+    """The turn has begun."""
+
+    kind = "thinking"
+    durable = False
+    message: str
+    thread_id: str
+    message_id: str
+
+
+@attrs.frozen(kw_only=True)
+class StreamChunk(Event):
+    """Some more text of the answer."""
+
+    kind = "stream_chunk"
+    durable = False
+    content: str
+    thread_id: str
+    message_id: str
+
+
+@attrs.frozen(kw_only=True)
+class ReasoningChunk(Event):
+    """Some more of what the model thinks aloud."""
+
+    kind = "reasoning_chunk"
+    durable = False
+    content: str
+    thread_id: str
+    message_id: str
+
+
+@attrs.frozen(kw_only=True)
+class ToolStarted(Event):
+    """A tool call is about to run; *name* is the tool, *parameters* are for people, cut and masked."""
+
+    kind = "tool_started"
+    name: str
+    thread_id: str
+    message_id: str
+    call_id: str
+    parameters: dict[str, Any]
+
+
+@attrs.frozen(kw_only=True)
+class ToolCompleted(Event):
+    """A tool call has ended."""
+
+    kind = "tool_completed"
+    name: str
+    success: bool
+    thread_id: str
+    message_id: str
+    call_id: str
+    duration_ms: int
+    preview: str
+
+
+@attrs.frozen(kw_only=True)
+class TurnUsage:
+    """Tokens of a turn, summed over its model calls."""
+
+    input_tokens: int
+    output_tokens: int
+    total_tokens: int
+
+
+@attrs.frozen(kw_only=True)
+class Response(Event):
+    """The turn's whole answer; it ends the turn. *cost_usd* is null where no price is known."""
+
+    kind = "response"
+    ends_turn = True
+    content: str
+    thread_id: str
+    message_id: str
+    usage: TurnUsage
+    cost_usd: float | None = attrs.field()
+    duration_ms: int
+
+
+@attrs.frozen(kw_only=True)
+class Stopped(Event):
+    """The turn was stopped; *content* is the text it had by then."""
+
+    kind = "stopped"
+    ends_turn = True
+    content: str
+    thread_id: str
+    message_id: str
+    usage: TurnUsage
+    cost_usd: float | None = attrs.field()
+    duration_ms: int
+
+
+@attrs.frozen(kw_only=True)
+class TurnFailed(Event):
+    """The turn ended without an answer; *message* says why and what to do, *content* is the text it had by then."""
+
+    kind = "turn_failed"
+    ends_turn = True
+    code: str
+    message: str
+    content: str
+    thread_id: str
+    message_id: str
+    usage: TurnUsage
+    cost_usd: float | None = attrs.field()
+    duration_ms: int
+
+    @property
+    def resets(self) -> bool:
+        """After a crash a client may hold more text than we kept."""
+        return self.code == "interrupted"
+
+
+@attrs.frozen(kw_only=True)
+class ThreadUpdated(Event):
+    """A thread was made, renamed, pinned, deleted, or became the default one."""
+
+    kind = "thread_updated"
+    thread_id: str
+    change: str
+    title: str | None = attrs.field()
+
+
+@attrs.frozen(kw_only=True)
+class Reset(Event):
+    """Something between this reader's place and now is gone: read the history anew and go on from *last_id*."""
+
+    kind = "reset"
+    durable = False
+    reason: str
+    last_id: int
+    thread_id: str | None = attrs.field()
+
+
+TurnEnd = Response | Stopped | TurnFailed
+
+EVENTS: tuple[type[Event], ...] = (
+    UserMessage,
+    Queued,
+    Thinking,
+    StreamChunk,
+    ReasoningChunk,
+    ToolStarted,
+    ToolCompleted,
+    Response,
+    Stopped,
+    TurnFailed,
+    ThreadUpdated,
+    Reset,
+)
+TURN_END_KINDS = frozenset(event.kind for event in EVENTS if event.ends_turn)
+NAMES = frozenset(event.kind for event in EVENTS)

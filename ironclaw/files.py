@@ -1,0 +1,302 @@
+"""Opens the files of a folder that others may write to: beneath its root, regular files only, never waiting.
+
+Names, suffixes and what a note is stand in `memory/workspace.py`. All functions here block for the time of the disk;
+callers on the event loop use a thread. What the system refuses becomes a domain error: *NotFound* for what is not there,
+*Invalid* for what may not be asked, *TooLarge*, *Unavailable* when the disk takes no more.
+"""
+
+import contextlib
+import ctypes
+import errno
+import os
+import secrets
+import stat
+import struct
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import attrs
+
+from ironclaw.errors import Invalid, IronclawError, NotFound, TooLarge, Unavailable
+from ironclaw.redact import printable
+
+Root = Path | int
+"""A folder: its path, or an open descriptor of it that stays the caller's."""
+
+# From linux/openat2.h; the system call has this number on every architecture Python runs on.
+_OPENAT2 = 437
+_RESOLVE_NO_MAGICLINKS = 0x02
+_RESOLVE_BENEATH = 0x08
+_ATTEMPTS = 64
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
+
+_MISSING = {errno.ENOENT, errno.ENOTDIR}
+_OUTSIDE = {errno.EXDEV, errno.ELOOP}
+_NO_FILE = {errno.ENXIO, errno.ENODEV, errno.EOPNOTSUPP}
+_DENIED = {errno.EACCES, errno.EPERM}
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+
+
+@attrs.frozen
+class Content:
+    """The bytes of a file, and when it was last changed (UTC)."""
+
+    data: bytes
+    modified: datetime
+
+
+@attrs.frozen
+class Entry:
+    """A regular file or a folder; *link*: reached through a symbolic link. *size* in bytes, *modified* in UTC."""
+
+    name: str
+    is_folder: bool
+    link: bool
+    size: int
+    modified: datetime
+
+
+def open_beneath(root: Root, path: str, flags: int = os.O_RDONLY) -> int:
+    """A descriptor of the regular file *path* beneath *root*; the caller closes it.
+
+    Links are followed while they stay beneath the root. *flags* may not create: that is `atomic_write`.
+    Raises *NotFound*, or *Invalid* for anything that leads out or is not a regular file.
+    """
+    if flags & os.O_CREAT:
+        raise ValueError("open_beneath never creates a file")
+    with _root(root) as top, _explained(path):
+        descriptor = _open(top, path, flags | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        _must_be_regular(os.fstat(descriptor), path)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def read_bytes(root: Root, path: str, *, limit: int) -> Content:
+    """The whole file. Raises *TooLarge* beyond *limit* bytes, else as `open_beneath`."""
+    with open(open_beneath(root, path), "rb") as file, _explained(path):
+        info = os.fstat(file.fileno())
+        data = b"" if info.st_size > limit else file.read(limit + 1)
+    if max(info.st_size, len(data)) > limit:
+        raise TooLarge(f"{printable(path)} has more than {limit:,} bytes.", field="path")
+    return Content(data, _moment(info.st_mtime))
+
+
+def scan(root: Root, path: str = "") -> list[Entry]:
+    """What is in the folder *path*, in no order; links that lead out and special files are left out.
+
+    Raises as `open_beneath`.
+    """
+    with _root(root) as top:
+        with _explained(path):
+            folder = _open(top, path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            with os.scandir(folder) as found:
+                entries = [_entry(top, path, item) for item in found]
+        finally:
+            os.close(folder)
+    return [entry for entry in entries if entry is not None]
+
+
+def atomic_write(root: Root, path: str, data: bytes) -> None:
+    """Puts *data* in the file *path*, whole or not at all, and on the disk before it returns.
+
+    Missing folders are made; mode and owner of an existing file are kept. Raises *Invalid* when *path* is a link or no
+    regular file, *Unavailable* when the disk is full or read-only, else as `open_beneath`.
+    """
+    *folders, name = _parts(path) or [""]
+    if not name:
+        raise Invalid("A file needs a name.", field="path")
+    with _root(root) as top, _explained(path):
+        folder = _open_or_make_folder(top, folders)
+        try:
+            _replace(folder, name, data, _regular_or_missing(folder, name, path))
+        finally:
+            os.close(folder)
+
+
+@contextlib.contextmanager
+def _root(root: Root) -> Iterator[int]:
+    if isinstance(root, int):
+        yield root
+        return
+    try:
+        descriptor = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise Unavailable(f"The folder {root} can't be opened: {error.strerror}.") from None
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _explained(path: str) -> Iterator[None]:
+    """Turns what the system says into a domain error; what is nobody's fault (EIO, say) stays an OSError."""
+    try:
+        yield
+    except OSError as error:
+        if (explained := _explain(error.errno, printable(path))) is None:
+            raise
+        raise explained from None
+
+
+def _explain(code: int | None, shown: str) -> IronclawError | None:
+    if code in _MISSING:
+        return NotFound(f"There is no {shown} in the workspace.", field="path")
+    if code in _FULL:
+        return Unavailable("The disk of the workspace is full or read-only; nothing was written.")
+    reasons = (
+        (_OUTSIDE, "is a link that may not be followed"),
+        (_NO_FILE, "is not a regular file"),
+        (_DENIED, "may not be opened: the system denies it"),
+        ({errno.EISDIR}, "is a folder"),
+        ({errno.ENAMETOOLONG}, "has too long a name"),
+    )
+    for codes, reason in reasons:
+        if code in codes:
+            return Invalid(f"{shown} {reason}.", field="path")
+    return None
+
+
+def _parts(path: str) -> list[str]:
+    """The components; none for the root itself. Raises *Invalid* for what no path beneath a root can be."""
+    parts = path.split("/") if path else []
+    if "\0" in path or any(part in {"", ".", ".."} for part in parts):
+        raise Invalid("A path is relative, has no `..`, no NUL and no empty part.", field="path")
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        raise Invalid("The path is not valid Unicode.", field="path") from None
+    return parts
+
+
+def _open(top: int, path: str, flags: int) -> int:
+    parts = _parts(path)
+    flags |= os.O_CLOEXEC
+    try:
+        return _openat2(top, os.fsencode(path or "."), flags)
+    except OSError as error:
+        # An old kernel knows no openat2, an old container runtime forbids it.
+        if error.errno not in {errno.ENOSYS, errno.EPERM}:
+            raise
+    return _open_stepwise(top, parts or ["."], flags)
+
+
+def _openat2(top: int, path: bytes, flags: int) -> int:
+    if sys.platform != "linux":
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    how = struct.pack("QQQ", flags, 0, _RESOLVE_BENEATH | _RESOLVE_NO_MAGICLINKS)
+    code = errno.EAGAIN
+    for _ in range(_ATTEMPTS):
+        descriptor: int = _libc.syscall(ctypes.c_long(_OPENAT2), top, path, how, ctypes.c_size_t(len(how)))
+        if descriptor >= 0:
+            return descriptor
+        code = ctypes.get_errno()
+        # EAGAIN: something was renamed meanwhile, so the kernel can't vouch for a `..` inside a link.
+        if code not in {errno.EAGAIN, errno.EINTR}:
+            break
+    raise OSError(code, os.strerror(code))
+
+
+def _open_stepwise(top: int, parts: list[str], flags: int) -> int:
+    """The same without openat2: one folder at a time, and no link is followed at all."""
+    here = os.dup(top)
+    try:
+        for part in parts[:-1]:
+            below = os.open(part, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here)
+            os.close(here)
+            here = below
+        return os.open(parts[-1], flags | os.O_NOFOLLOW, dir_fd=here)
+    finally:
+        os.close(here)
+
+
+def _must_be_regular(info: os.stat_result, path: str) -> None:
+    if stat.S_ISDIR(info.st_mode):
+        raise Invalid(f"{printable(path)} is a folder.", field="path")
+    if not stat.S_ISREG(info.st_mode):
+        raise Invalid(f"{printable(path)} is not a regular file.", field="path")
+
+
+def _moment(seconds: float) -> datetime:
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, ValueError, OSError):
+        # A file may carry any time at all, also one that no calendar has.
+        return datetime.fromtimestamp(0, UTC)
+
+
+def _entry(top: int, folder: str, item: "os.DirEntry[str]") -> Entry | None:
+    try:
+        link = item.is_symlink()
+        info = _stat_link(top, f"{folder}/{item.name}" if folder else item.name) if link else item.stat()
+    except (OSError, IronclawError):
+        return None
+    is_folder = stat.S_ISDIR(info.st_mode)
+    if not is_folder and not stat.S_ISREG(info.st_mode):
+        return None
+    return Entry(item.name, is_folder, link, info.st_size, _moment(info.st_mtime))
+
+
+def _stat_link(top: int, path: str) -> os.stat_result:
+    descriptor = _open(top, path, os.O_PATH)
+    try:
+        return os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _open_or_make_folder(top: int, folders: list[str]) -> int:
+    for depth, name in enumerate(folders):
+        parent = _open(top, "/".join(folders[:depth]), os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.mkdir(name, dir_fd=parent)
+            os.fsync(parent)
+        except FileExistsError:
+            pass
+        finally:
+            os.close(parent)
+    return _open(top, "/".join(folders), os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _regular_or_missing(folder: int, name: str, path: str) -> os.stat_result | None:
+    try:
+        info = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    if stat.S_ISLNK(info.st_mode):
+        raise Invalid(f"{printable(path)} is a link; write to the file itself.", field="path")
+    _must_be_regular(info, path)
+    return info
+
+
+def _replace(folder: int, name: str, data: bytes, old: os.stat_result | None) -> None:
+    temporary = f".ironclaw-{secrets.token_hex(8)}.tmp"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(temporary, flags, 0o666, dir_fd=folder)
+    try:
+        with open(descriptor, "wb") as file:  # noqa: PTH123 - from a descriptor
+            file.write(data)
+            file.flush()
+            if old is not None:
+                _keep_owner_and_mode(descriptor, old)
+            os.fsync(descriptor)
+        os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary, dir_fd=folder)
+        raise
+    os.fsync(folder)
+
+
+def _keep_owner_and_mode(descriptor: int, old: os.stat_result) -> None:
+    with contextlib.suppress(PermissionError):
+        os.fchown(descriptor, old.st_uid, old.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(old.st_mode))

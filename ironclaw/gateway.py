@@ -1,0 +1,114 @@
+"""The gateway as one object: an application to serve, or a library to call in one's own event loop.
+
+async with Gateway(Settings(home=None)) as gateway:
+    answer = await gateway.ask("help")
+"""
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import AsyncExitStack
+from typing import Self
+
+from aiohttp import web
+
+from ironclaw.errors import ProviderError
+from ironclaw.events import Event, Response, TurnFailed
+from ironclaw.llm.provider import Provider
+from ironclaw.services import Services, open_services
+from ironclaw.settings import Settings
+from ironclaw.tools import Tool
+
+
+class Gateway:
+    """One agent gateway. Nothing is opened before it is entered, or its application starts.
+
+    *llm* answers in place of what the settings name; *tools* join the built-in ones.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        llm: Provider | None = None,
+        tools: Iterable[Tool] = (),
+        start_empty: bool = False,
+    ) -> None:
+        self.settings = settings if settings is not None else Settings()
+        self._llm = llm
+        self._tools = tuple(tools)
+        self._start_empty = start_empty
+        self._services: Services | None = None
+        self._users = 0
+        self._stack = AsyncExitStack()
+        self._starting = asyncio.Lock()
+
+    def app(self) -> web.Application:
+        """An aiohttp application that serves this gateway, for a runner or as a sub-application."""
+        from ironclaw.api.app import build_app  # noqa: PLC0415 - without HTTP nothing of it is loaded
+
+        return build_app(self.settings, self._running)
+
+    @property
+    def services(self) -> Services:
+        """The running parts. Raises *RuntimeError* before the start."""
+        if self._services is None:
+            raise RuntimeError("The gateway is not running: use `async with gateway`, or serve its app().")
+        return self._services
+
+    @contextlib.asynccontextmanager
+    async def _running(self) -> AsyncIterator[Services]:
+        await self.__aenter__()
+        try:
+            yield self.services
+        finally:
+            await self.__aexit__()
+
+    async def __aenter__(self) -> Self:
+        async with self._starting:
+            if self._services is None:
+                manager = open_services(self.settings, llm=self._llm, tools=self._tools, start_empty=self._start_empty)
+                self._services = await self._stack.enter_async_context(manager)
+            self._users += 1
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        async with self._starting:
+            self._users -= 1
+            if self._users == 0:
+                self._services = None
+                await self._stack.aclose()
+
+    async def send(self, message: str, *, thread_id: str | None = None) -> AsyncGenerator[Event, None]:
+        """Send a message; its turn's events, up to the one that ends it. Leaving early does not end the turn."""
+        services = self.services
+        message_id = str(uuid.uuid4())
+        with services.hub.subscribe(message_id=message_id) as subscription:
+            await services.chat.accept(message, thread_id=thread_id, message_id=message_id)
+            async for released in subscription:
+                if released.event is not None:
+                    yield released.event
+                    if released.event.ends_turn:
+                        return
+
+    async def ask(self, message: str, *, thread_id: str | None = None) -> Response:
+        """Send a message and wait for the answer. Raises *ProviderError* when there is none."""
+        async with contextlib.aclosing(self.send(message, thread_id=thread_id)) as events:
+            async for event in events:
+                if isinstance(event, Response):
+                    return event
+                if isinstance(event, TurnFailed):
+                    raise ProviderError(event.message, code=event.code)
+        raise ProviderError("The turn was stopped.", code="stopped")
+
+    async def stop(self, thread_id: str) -> bool:
+        """End the running turn of a thread; whether one ran."""
+        return await self.services.chat.stop(thread_id)
+
+
+def create_app(
+    settings: Settings | None = None, *, llm: Provider | None = None, tools: Iterable[Tool] = ()
+) -> web.Application:
+    """The application of a new gateway: `Gateway(...).app()`."""
+    return Gateway(settings, llm=llm, tools=tools).app()

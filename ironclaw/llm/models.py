@@ -1,0 +1,98 @@
+"""What goes to a model and what comes back. Plain values; no provider and no HTTP here."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import attrs
+
+
+@attrs.frozen
+class ToolCall:
+    """A call that a model asks for. *arguments* is the JSON text as the model wrote it."""
+
+    call_id: str
+    name: str
+    arguments: str
+
+
+@attrs.frozen
+class ModelMessage:
+    """One message of the conversation, in the shape that all chat models share.
+
+    A `tool` message answers the call *call_id*; an `assistant` message may carry *tool_calls*.
+    """
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    call_id: str | None = None
+
+
+@attrs.frozen
+class ToolSpec:
+    """A tool as a model sees it; *parameters* is JSON Schema."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+
+@attrs.frozen
+class ModelRequest:
+    """One call of a model."""
+
+    messages: tuple[ModelMessage, ...]
+    tools: tuple[ToolSpec, ...] = ()
+
+
+@attrs.frozen
+class Usage:
+    """Tokens of one or more calls, and their price in US dollars (None: not known)."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float | None = 0.0
+
+    @property
+    def total_tokens(self) -> int:
+        """Input and output together."""
+        return self.input_tokens + self.output_tokens
+
+    def __add__(self, other: "Usage") -> "Usage":
+        cost = None if self.cost_usd is None or other.cost_usd is None else self.cost_usd + other.cost_usd
+        return Usage(self.input_tokens + other.input_tokens, self.output_tokens + other.output_tokens, cost)
+
+
+@attrs.frozen
+class TextDelta:
+    """Some more of the answer's text."""
+
+    text: str
+
+
+@attrs.frozen
+class ReasoningDelta:
+    """Some more of what the model thinks aloud, where it shows it."""
+
+    text: str
+
+
+@attrs.frozen
+class ToolCallDelta:
+    """A whole call, or one more piece of one: *index* says which; name and id come with its first piece."""
+
+    index: int
+    arguments: str
+    call_id: str | None = None
+    name: str | None = None
+
+
+@attrs.frozen
+class Finished:
+    """The end of a reply; without it a reply counts as cut off."""
+
+    reason: Literal["stop", "length", "tool_calls", "content_filter"]
+    usage: Usage = Usage()
+
+
+Delta = TextDelta | ReasoningDelta | ToolCallDelta | Finished

@@ -1,0 +1,79 @@
+"""How log lines look and what they never show. Only `ironclaw run` installs this; a host program's logging is its own.
+
+Redaction is in the formatter, because only the finished text, with arguments and traceback, can be searched for secrets.
+"""
+
+import logging
+import sys
+import time
+from typing import TextIO
+
+from ironclaw import codec
+from ironclaw.redact import printable, redact
+
+TRACE = 5
+LEVELS = {"trace": TRACE, "debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
+
+
+class RedactingFormatter(logging.Formatter):
+    """One line a record, secrets masked, control characters shown. A record with `lines` is several such lines."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The finished text."""
+        lines: list[tuple[float, str]] = getattr(record, "lines", [(record.created, record.getMessage())])
+        text = "\n".join(self.line(record, created, printable(message)) for created, message in lines)
+        return redact(text + self._trace(record))
+
+    def line(self, record: logging.LogRecord, created: float, message: str) -> str:
+        """One line of text: level, time, message."""
+        if getattr(record, "bare", False):  # the start-up line, as the documentation shows it
+            return f"[{_level_name(record)}] {message}"
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(created))
+        return f"[{_level_name(record)}] {stamp} {record.name}: {message}"
+
+    def _trace(self, record: logging.LogRecord) -> str:
+        if not record.exc_info:
+            return ""
+        trace = self.formatException(record.exc_info)
+        return "".join(f"\n    {printable(line)}" for line in trace.split("\n"))
+
+
+class JsonFormatter(RedactingFormatter):
+    """One JSON object a line, with the fields of the log stream."""
+
+    def line(self, record: logging.LogRecord, created: float, message: str) -> str:
+        """One JSON object."""
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(created))
+        fields = {"level": _level_name(record), "message": message, "timestamp": stamp, "logger": record.name}
+        if record.exc_info:
+            fields["trace"] = self.formatException(record.exc_info)
+        return codec.dumps(fields).decode()
+
+    def _trace(self, record: logging.LogRecord) -> str:
+        return ""
+
+
+def _level_name(record: logging.LogRecord) -> str:
+    return "WARN" if record.levelno == logging.WARNING else record.levelname
+
+
+class StreamHandler(logging.StreamHandler[TextIO]):
+    """Writes to a stream; a stream that is full or closed never takes the program down."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's
+        """Swallow what the stream did: there is nowhere left to say it."""
+        if not isinstance(sys.exc_info()[1], OSError | ValueError):
+            super().handleError(record)
+
+
+def install(level: str, kind: str) -> None:
+    """Send this process's log to stderr as *kind* (`text`, `json`), from *level* on."""
+    logging.addLevelName(TRACE, "TRACE")
+    handler = StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if kind == "json" else RedactingFormatter())
+    root = logging.getLogger()
+    for old in tuple(root.handlers):
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(max(LEVELS[level], logging.INFO))  # libraries may be chatty: below INFO only our own are heard
+    logging.getLogger("ironclaw").setLevel(LEVELS[level])

@@ -1,0 +1,111 @@
+"""Everything a gateway consists of, wired: built from settings, started and ended by one context manager."""
+
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Iterable
+
+import attrs
+
+from ironclaw.agent import Agent, Toolbox
+from ironclaw.agent.clock import TIME
+from ironclaw.auth import TokenAuthority
+from ironclaw.chat.schema import MIGRATIONS as CHAT
+from ironclaw.chat.service import ChatService
+from ironclaw.database import Database
+from ironclaw.home import Home, make_token, read_token
+from ironclaw.hub import MIGRATIONS as HUB
+from ironclaw.hub import Hub
+from ironclaw.llm.builtin import BuiltinProvider
+from ironclaw.llm.metered import MeteredProvider
+from ironclaw.llm.provider import Provider
+from ironclaw.memory.tools import memory_tools
+from ironclaw.memory.workspace import Workspace
+from ironclaw.ratelimit import RateLimits, StreamSlots
+from ironclaw.redact import redact
+from ironclaw.settings import Settings
+from ironclaw.status import StatusReader
+from ironclaw.tools import Tool
+from ironclaw.usage.ledger import Ledger
+from ironclaw.usage.store import MIGRATIONS as USAGE
+
+log = logging.getLogger(__name__)
+
+
+@attrs.frozen(kw_only=True)
+class Services:
+    """The parts of one running gateway. *token_is_new*: it was made at this start."""
+
+    settings: Settings
+    home: Home
+    database: Database
+    hub: Hub
+    ledger: Ledger
+    workspace: Workspace
+    chat: ChatService
+    status: StatusReader
+    limits: RateLimits
+    slots: StreamSlots
+    authority: TokenAuthority
+    token: str = attrs.field(repr=False)
+    token_is_new: bool
+
+
+@contextlib.asynccontextmanager
+async def open_services(
+    settings: Settings, *, llm: Provider | None = None, tools: Iterable[Tool] = (), start_empty: bool = False
+) -> AsyncIterator[Services]:
+    """Start all parts, and end them in the opposite order.
+
+    Raises *ConfigError* when the home or the database can't be used.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        home = Home.open(settings)
+        stack.callback(home.close)
+        kept = read_token(settings, home.path)
+        token = kept or make_token(home.path)
+        redact.add(token)
+        database = await Database.open(home.database, (*HUB, *USAGE, *CHAT), start_empty=start_empty)
+        stack.push_async_callback(database.aclose)
+        hub = await Hub.open(database)
+        stack.push_async_callback(hub.aclose)
+        ledger = await Ledger.open(database)
+        stack.push_async_callback(ledger.aclose)
+        workspace = Workspace(home.workspace)
+        await workspace.seed()
+        slots = StreamSlots(settings.max_streams)
+        builtin = BuiltinProvider(word_delay=settings.word_delay)
+        provider = llm or builtin
+        status = StatusReader(
+            database=database, hub=hub, ledger=ledger, workspace=workspace, slots=slots, provider=provider
+        )
+        toolbox = Toolbox((*memory_tools(workspace), TIME, status.tool(), *tools))
+
+        def agent_for(chosen: Provider, thread_id: str) -> Agent:
+            metered = MeteredProvider(chosen, ledger, "thread", thread_id)
+            return Agent(metered, toolbox, max_iterations=settings.max_tool_iterations)
+
+        chat = ChatService(
+            hub,
+            database,
+            lambda thread_id: agent_for(provider, thread_id),
+            lambda thread_id: agent_for(builtin, thread_id),
+            max_turns=settings.max_turns,
+            user_id=settings.user_id,
+        )
+        stack.push_async_callback(chat.aclose, settings.shutdown_grace)
+        await chat.open()
+        yield Services(
+            settings=settings,
+            home=home,
+            database=database,
+            hub=hub,
+            ledger=ledger,
+            workspace=workspace,
+            chat=chat,
+            status=status,
+            limits=RateLimits(api=settings.api_rate, chat=settings.chat_rate, login=settings.login_rate),
+            slots=slots,
+            authority=TokenAuthority(token),
+            token=token,
+            token_is_new=kept is None,
+        )

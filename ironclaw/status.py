@@ -1,0 +1,225 @@
+"""How the gateway is: reads the parts that services give it, and says it as the contract shows. It changes nothing."""
+
+import os
+import platform
+import shutil
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from ironclaw.database import Database
+from ironclaw.hub import Hub
+from ironclaw.llm.provider import Provider
+from ironclaw.memory.workspace import Workspace
+from ironclaw.ratelimit import StreamSlots
+from ironclaw.tools import Tool, ToolContext, ToolResult
+from ironclaw.usage.ledger import Ledger
+from ironclaw.version import __version__
+
+_PARTS_FOR = 1.0  # seconds that a look at the parts is good for
+_LITTLE_DISK = 200 << 20
+
+
+@attrs.frozen
+class TokenUsage:
+    """Tokens of all model calls ever; the cost sums what has a known price, *unpriced_tokens* are the rest."""
+
+    total_tokens: int
+    estimated_cost_usd: float
+    unpriced_tokens: int
+
+
+@attrs.frozen
+class ChannelStatus:
+    """One way in which people reach the agent."""
+
+    name: str
+    status: str
+
+
+@attrs.frozen
+class ModelStatus:
+    """The language model, in short. *state* is `none` while only the built-in assistant answers."""
+
+    state: str
+    provider: str
+    model: str
+
+
+@attrs.frozen
+class PartStatus:
+    """One part: *state* is `ok` or `degraded`, *reason* says why and what to do."""
+
+    state: str
+    reason: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class SystemStatus:
+    """The contract's status, and ours behind it."""
+
+    status: str
+    uptime_seconds: int
+    active_sessions: int
+    active_jobs: int
+    token_usage: TokenUsage
+    channels: list[ChannelStatus]
+    version: str
+    model: ModelStatus
+    pending_approvals: int
+    timezone: str
+    parts: dict[str, PartStatus]
+
+
+_OK = PartStatus("ok")
+_GATEWAY = [ChannelStatus("gateway", "connected")]
+
+
+class StatusReader:
+    """Looks at the parts of one gateway."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        hub: Hub,
+        ledger: Ledger,
+        workspace: Workspace,
+        slots: StreamSlots,
+        provider: Provider,
+    ) -> None:
+        self._database = database
+        self._hub = hub
+        self._ledger = ledger
+        self._workspace = workspace
+        self._slots = slots
+        self._provider = provider
+        self._started = time.monotonic()
+        self._zone = datetime.now().astimezone().tzname() or "UTC"
+        self._parts: dict[str, PartStatus] = {}
+        self._parts_at = float("-inf")
+
+    @property
+    def model(self) -> ModelStatus:
+        """Which model answers."""
+        builtin = self._provider.name == "builtin"
+        return ModelStatus("none" if builtin else "ready", self._provider.name, self._provider.model)
+
+    def parts(self) -> dict[str, PartStatus]:
+        """Each part and how it is; looked at once a second at most."""
+        if time.monotonic() - self._parts_at > _PARTS_FOR:
+            self._parts = {
+                "database": self._database_part(),
+                "workspace": self._workspace_part(),
+                "disk": self._disk_part(),
+                "background": self._background_part(),
+            }
+            self._parts_at = time.monotonic()
+        return self._parts
+
+    def _database_part(self) -> PartStatus:
+        failure = self._database.failure
+        return PartStatus("degraded", f"The last write failed: {failure}") if failure else _OK
+
+    def _workspace_part(self) -> PartStatus:
+        root = self._workspace.root
+        if os.access(root, os.R_OK | os.W_OK | os.X_OK):
+            return _OK
+        return PartStatus("degraded", "The folder of the notes can't be read and written. Look at its rights.")
+
+    def _disk_part(self) -> PartStatus:
+        free = _free_bytes(self._database.path)
+        if free > _LITTLE_DISK:
+            return _OK
+        return PartStatus("degraded", f"Only {free >> 20} MB are free on the disk of the home. Free some.")
+
+    def _background_part(self) -> PartStatus:
+        ended = [
+            name
+            for name, part in (("database", self._database), ("event log", self._hub), ("usage", self._ledger))
+            if not part.alive
+        ]
+        if not ended:
+            return _OK
+        return PartStatus("degraded", f"Background work has ended: {', '.join(ended)}. The log says why; restart it.")
+
+    def read(self) -> SystemStatus:
+        """All of it, now."""
+        totals = self._ledger.totals
+        parts = self.parts()
+        healthy = all(part.state == "ok" for part in parts.values())
+        return SystemStatus(
+            status="healthy" if healthy else "degraded",
+            uptime_seconds=self.uptime,
+            active_sessions=self._slots.taken,
+            active_jobs=0,
+            token_usage=TokenUsage(totals.tokens, round(totals.cost_usd, 6), totals.unpriced_tokens),
+            channels=_GATEWAY,
+            version=__version__,
+            model=self.model,
+            pending_approvals=0,
+            timezone=self._zone,
+            parts=parts,
+        )
+
+    @property
+    def uptime(self) -> int:
+        """Whole seconds since the start, whatever the wall clock did."""
+        return int(time.monotonic() - self._started)
+
+    async def describe(self, _: ToolContext, __: Mapping[str, Any]) -> ToolResult:
+        """The same for the agent and people: lines of `key: value`."""
+        count = await self._workspace.count()
+        midnight = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
+        changed = await self._workspace.changed_since(midnight)
+        disk = shutil.disk_usage(self._database.path.parent)
+        totals = self._ledger.totals
+        lines = {
+            "host": platform.node(),
+            "version": __version__,
+            "up": duration(self.uptime),
+            "memory": f"{_resident_bytes() / 1e6:.0f} MB used by the gateway",
+            "disk": f"{disk.free / 1e9:.1f} GB free of {disk.total / 1e9:.1f} GB",
+            "notes": f"{count} ({changed} changed today)",
+            "jobs": "0 running",
+            "tokens": f"{totals.tokens} tokens, ${totals.cost_usd:.2f}",
+            "model": "none connected (built-in assistant)" if self.model.state == "none" else self.model.model,
+        }
+        return ToolResult("\n".join(f"{key}: {value}" for key, value in lines.items()), preview=f"up {lines['up']}")
+
+    def tool(self) -> Tool:
+        """The tool by which the agent asks how the gateway is."""
+        return Tool(
+            name="Status",
+            description="How this gateway is: uptime, memory, disk, notes, jobs, tokens and cost, model.",
+            parameters={"type": "object", "properties": {}, "additionalProperties": False},
+            run=self.describe,
+        )
+
+
+def duration(seconds: int) -> str:
+    """A span in its two largest units: `3 days 2 h`, `5 min 12 s`."""
+    days, hours, minutes = seconds // 86_400, seconds // 3600 % 24, seconds // 60 % 60
+    if days:
+        return f"{days} day{'s' * (days > 1)} {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {seconds % 60} s" if minutes else f"{seconds} s"
+
+
+def _free_bytes(path: Path) -> int:
+    values = os.statvfs(path.parent)
+    return values.f_bavail * values.f_frsize
+
+
+def _resident_bytes() -> int:
+    """Resident memory of this process, from proc(5)."""
+    try:
+        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    except OSError:
+        return 0
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")

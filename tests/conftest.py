@@ -1,0 +1,101 @@
+"""What all tests share: a gateway in this process, a scripted model, and the real program as a process of its own."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from gateway_process import GatewayProcess
+
+from ironclaw.gateway import Gateway
+from ironclaw.llm.models import Delta, Finished, ModelRequest, TextDelta, Usage
+from ironclaw.settings import Settings
+
+TOKEN = "test-token-0123456789abcdef"
+
+
+class ScriptedModel:
+    """A model outside the machine, as an embedder would pass one: it says what the test told it to.
+
+    Each call takes the next script: a list of deltas, seconds to wait (a float), events to wait for, or errors to raise.
+    The last script is used for all calls after it.
+    """
+
+    name = "scripted"
+    model = "scripted-1"
+
+    def __init__(self, *scripts: list[object]) -> None:
+        self.scripts = list(scripts) or [[TextDelta("Hello."), Finished("stop", Usage(3, 1, 0.25))]]
+        self.requests: list[ModelRequest] = []
+        self.closed = 0
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
+        self.requests.append(request)
+        script = self.scripts.pop(0) if len(self.scripts) > 1 else self.scripts[0]
+        try:
+            for step in script:
+                if isinstance(step, Exception):
+                    raise step
+                if isinstance(step, asyncio.Event):
+                    await step.wait()
+                elif isinstance(step, float):
+                    await asyncio.sleep(step)
+                else:
+                    yield step  # type: ignore[misc]
+        finally:
+            self.closed += 1
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings of a gateway on a temporary home, without rates and pauses."""
+    return Settings(
+        home=tmp_path / "home",
+        auth_token=TOKEN,
+        api_rate=0,
+        chat_rate=0,
+        login_rate=0,
+        word_delay=0.0,
+        shutdown_grace=0.2,
+    )
+
+
+@pytest.fixture
+async def make_client() -> AsyncIterator[Callable[..., Awaitable[TestClient]]]:
+    """Starts a gateway in this process and gives a client that has the token (`auth=False`: one that has none)."""
+    clients: list[TestClient] = []
+
+    async def make(settings: Settings, *, auth: bool = True, **more: object) -> TestClient:
+        gateway = Gateway(settings, **more)  # type: ignore[arg-type]
+        headers = {"Authorization": f"Bearer {TOKEN}"} if auth else {}
+        client = TestClient(TestServer(gateway.app()), headers=headers)
+        client.gateway = gateway  # type: ignore[attr-defined]
+        await client.start_server()
+        clients.append(client)
+        return client
+
+    yield make
+    for client in clients:
+        await client.close()
+
+
+@pytest.fixture
+async def client(make_client: Callable[..., Awaitable[TestClient]], settings: Settings) -> TestClient:
+    """A client of a gateway with the built-in assistant."""
+    return await make_client(settings)
+
+
+@pytest.fixture
+def gateway_process(tmp_path: Path) -> Iterator[Callable[..., GatewayProcess]]:
+    """Makes real `ironclaw run` processes on homes below a temporary folder; those still alive are killed at the end."""
+    made: list[GatewayProcess] = []
+
+    def make(home: Path | None = None, **env: str) -> GatewayProcess:
+        process = GatewayProcess(home or tmp_path / "home", env)
+        made.append(process)
+        return process
+
+    yield make
+    for process in made:
+        process.kill()

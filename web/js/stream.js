@@ -1,0 +1,132 @@
+/** The one event stream of the page: read by fetch, opened again for ever, resumed where it broke. */
+
+import { Backoff } from "./backoff.js";
+import { Pause } from "./pause.js";
+import { FrameParser } from "./sse.js";
+
+// The gateway sends at least a comment every 15 s; three missed ones mean a dead line.
+const SILENCE = 45000;
+
+/**
+ * Fires "open"; "lost" with `{error, wait}` (the next attempt in *wait* ms); "event" with `{id, name, data}`.
+ */
+export class EventStream extends EventTarget {
+  #api;
+  #backoff = new Backoff();
+  #lastId = null;
+  #running = null;
+  #pause = new Pause();
+
+  constructor(api) {
+    super();
+    this.#api = api;
+  }
+
+  /** Opens (or opens anew) after the event *lastId*. */
+  start(lastId) {
+    this.close();
+    this.#lastId = lastId;
+    this.#running = new AbortController();
+    this.#run(this.#running.signal);
+  }
+
+  close() {
+    this.#running?.abort();
+    this.#running = null;
+    this.#pause.end();
+  }
+
+  /** Ends a wait between two attempts, when there is reason to hope. */
+  wake() {
+    this.#pause.end();
+  }
+
+  async #run(signal) {
+    while (!signal.aborted) {
+      const attempt = new Attempt(signal);
+      const error = await this.#read(attempt).then(() => null, (reason) => reason);
+      attempt.end();
+      if (signal.aborted || error?.status === 401) return;
+      this.#backoff.heldFor(attempt.heldFor);
+      const wait = this.#backoff.next(error?.retryAfter);
+      this.#fire("lost", { error, wait });
+      await this.#pause.wait(wait);
+    }
+  }
+
+  async #read(attempt) {
+    const response = await this.#api.events(this.#lastId, attempt.signal);
+    attempt.opened();
+    this.#fire("open", null);
+    const parser = new FrameParser();
+    const decoder = new TextDecoder();
+    const reader = response.body.getReader();
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      attempt.alive();
+      for (const frame of parser.push(decoder.decode(value, { stream: true }))) {
+        if (attempt.signal.aborted) return;
+        this.#take(frame);
+      }
+    }
+  }
+
+  #take({ id, name, data }) {
+    if (isOld(id, this.#lastId) && name !== "reset") return;
+    if (id !== null) this.#lastId = id;
+    let fields;
+    try {
+      fields = JSON.parse(data);
+    } catch {
+      return;
+    }
+    if (name === "reset") this.#lastId = fields.last_id;
+    this.#fire("event", { id, name, data: fields });
+  }
+
+  #fire(name, detail) {
+    this.dispatchEvent(new CustomEvent(name, { detail }));
+  }
+}
+
+/** One try at the connection, with the watchdog that gives it up when nothing comes. */
+class Attempt {
+  #controller = new AbortController();
+  #timer = null;
+  #openedAt = null;
+  #stop = () => this.#controller.abort();
+
+  constructor(parent) {
+    this.parent = parent;
+    parent.addEventListener("abort", this.#stop);
+    this.alive();
+  }
+
+  get signal() {
+    return this.#controller.signal;
+  }
+
+  get heldFor() {
+    return this.#openedAt === null ? 0 : performance.now() - this.#openedAt;
+  }
+
+  opened() {
+    this.#openedAt = performance.now();
+  }
+
+  alive() {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(this.#stop, SILENCE);
+  }
+
+  end() {
+    clearTimeout(this.#timer);
+    this.parent.removeEventListener("abort", this.#stop);
+    this.#stop();
+  }
+}
+
+function isOld(id, lastId) {
+  return id !== null && lastId !== null && Number(id) <= Number(lastId);
+}

@@ -1,0 +1,30 @@
+/** What an empty thread shows: who is here, and three things to try. */
+
+import { fromTemplate, part } from "../dom.js";
+
+const NO_MODEL =
+  "Hello. I'm IronClaw. No language model is connected yet, so I can't converse, but I can already look after your notes and this machine.";
+const WITH_MODEL = "Hello. I'm IronClaw. I can answer questions, and look after your notes and this machine.";
+
+/** Fires "example" with the text of the one that was chosen. */
+export class Introduction extends EventTarget {
+  #root = fromTemplate("empty");
+
+  constructor() {
+    super();
+    this.#root.addEventListener("click", ({ target }) => {
+      if (target.matches(".example")) this.dispatchEvent(new CustomEvent("example", { detail: target.textContent }));
+    });
+  }
+
+  /** @param {object} status the gateway's */
+  showIn(parent, status) {
+    if (this.#root.isConnected) return;
+    part(this.#root, "introduction").textContent = status.model?.state === "none" ? NO_MODEL : WITH_MODEL;
+    parent.append(this.#root);
+  }
+
+  hide() {
+    this.#root.remove();
+  }
+}

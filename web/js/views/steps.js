@@ -1,0 +1,83 @@
+/** The tool calls of a turn: one line each, known by `call_id`; many are folded once they are past. */
+
+import { fromTemplate, part, setText } from "../dom.js";
+import { duration } from "../times.js";
+
+const SHOWN = 2;
+
+export class Steps {
+  #steps = new Map();
+
+  constructor(placeholder) {
+    this.root = fromTemplate("steps");
+    placeholder.replaceWith(this.root);
+  }
+
+  get running() {
+    return [...this.#steps.values()].some((step) => step.running);
+  }
+
+  get count() {
+    return this.#steps.size;
+  }
+
+  started({ call_id: id, name }) {
+    if (!this.#steps.has(id)) this.#add(id, name);
+  }
+
+  completed({ call_id: id, name, success, preview, duration_ms: took }) {
+    const step = this.#steps.get(id) ?? this.#add(id, name);
+    step.end(success ? preview : ["failed", preview].filter(Boolean).join(": "), took, success);
+  }
+
+  /** The turn has ended: no call runs on. */
+  close() {
+    for (const step of this.#steps.values()) if (step.running) step.end("stopped", null, false);
+    this.fold();
+  }
+
+  /** Puts calls that have ended behind one line when they are more than two. */
+  fold() {
+    const ended = [...this.#steps.values()].filter((step) => !step.running);
+    if (ended.length <= SHOWN) return;
+    const folded = part(this.root, "folded");
+    for (const step of ended) if (step.root.parentNode !== folded) folded.append(step.root);
+    part(this.root, "fold").hidden = false;
+    setText(part(this.root, "summary"), summary(ended));
+  }
+
+  #add(id, name) {
+    const step = new Step(name);
+    this.#steps.set(id, step);
+    part(this.root, "live").append(step.root);
+    return step;
+  }
+}
+
+class Step {
+  running = true;
+  failed = false;
+  took = 0;
+
+  constructor(name) {
+    this.name = name;
+    this.root = fromTemplate("step");
+    setText(part(this.root, "name"), `${name}…`);
+  }
+
+  end(preview, took, success) {
+    this.running = false;
+    this.failed = !success;
+    this.took = took ?? 0;
+    setText(part(this.root, "name"), this.name);
+    setText(part(this.root, "preview"), (preview ?? "").trim().split("\n")[0]);
+    setText(part(this.root, "time"), took === null || took === undefined ? "" : duration(took));
+    this.root.title = preview ?? "";
+  }
+}
+
+function summary(steps) {
+  const failed = steps.filter((step) => step.failed).length;
+  const took = duration(steps.reduce((sum, step) => sum + step.took, 0));
+  return [`${steps.length} steps`, failed ? `${failed} failed` : "", took].filter(Boolean).join(" · ");
+}

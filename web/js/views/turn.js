@@ -1,0 +1,179 @@
+/** One turn: what was asked, what was done for it, what was answered, and how it ended. */
+
+import { announce, fromTemplate, part, setText, showText } from "../dom.js";
+import { MarkdownView } from "../markdown.js";
+import { dayAndTime, duration, fullTime } from "../times.js";
+import { Steps } from "./steps.js";
+
+const OVER = new Set(["completed", "stopped", "failed", "interrupted"]);
+const WORDS = { stopped: "Stopped", failed: "No answer.", interrupted: "Interrupted." };
+
+/**
+ * `state`: sending, unsent (both only here), accepted, queued, running, completed, stopped, failed, interrupted.
+ * Fires "retry", "edit" and "again", which bubble, from its root.
+ */
+export class Turn {
+  state = "accepted";
+  #text = "";
+  #answer;
+  #steps;
+  #frame = null;
+  #chunksAfter = 0;
+  #position = 0;
+  #facts = {};
+
+  constructor({ id = null, message = "" } = {}) {
+    this.id = id;
+    this.root = fromTemplate("turn");
+    this.#answer = new MarkdownView(part(this.root, "answer"));
+    this.#steps = new Steps(part(this.root, "steps"));
+    this.message = message;
+    for (const name of ["retry", "edit", "again"]) {
+      part(this.root, name).addEventListener("click", () => this.root.dispatchEvent(new CustomEvent(name, { bubbles: true, detail: this })));
+    }
+    this.#show();
+  }
+
+  get message() {
+    return part(this.root, "mine").textContent;
+  }
+
+  set message(text) {
+    showText(part(this.root, "mine"), text);
+  }
+
+  get over() {
+    return OVER.has(this.state);
+  }
+
+  /** Whether the gateway has it and works on it. */
+  get active() {
+    return this.id !== null && !this.over;
+  }
+
+  get #word() {
+    return this.#facts.undone ? "Taken back" : WORDS[this.state];
+  }
+
+  sending() {
+    this.#become("sending");
+  }
+
+  /** @param {string} reason why it did not go out, and what happens next */
+  unsent(reason) {
+    setText(part(this.root, "reason"), reason);
+    this.#become("unsent");
+  }
+
+  accepted(id) {
+    this.id = id;
+    if (this.state === "sending" || this.state === "unsent") this.#become("accepted");
+  }
+
+  /** Takes over what the history knows. */
+  load(data, progress) {
+    this.id = data.message_id;
+    this.message = data.user_message;
+    for (const call of data.tool_calls ?? []) {
+      if (call.success === null || call.success === undefined) this.#steps.started(call);
+      else this.#steps.completed(call);
+    }
+    this.#chunksAfter = Number(progress?.last_id ?? 0);
+    this.#text = data.response ?? progress?.content ?? "";
+    this.#facts = { ...data, at: new Date(data.ended_at ?? data.created_at) };
+    this.state = data.state;
+    this.#flush();
+    this.#ended(data.error);
+  }
+
+  /** Takes one event of this turn. */
+  apply(name, data, eventId) {
+    if (this.over) return;
+    if (name === "queued") this.#wait(data.position);
+    else if (name === "thinking" || name === "reasoning_chunk") this.#become("running");
+    else if (name === "stream_chunk") this.#chunk(data.content, Number(eventId));
+    else if (name === "tool_started") this.#step(() => this.#steps.started(data));
+    else if (name === "tool_completed") this.#step(() => this.#steps.completed(data));
+    else if (name === "response") this.#finish("completed", data);
+    else if (name === "stopped") this.#finish("stopped", data);
+    else if (name === "turn_failed") this.#finish(data.code === "interrupted" ? "interrupted" : "failed", data);
+  }
+
+  #wait(position) {
+    this.#position = position;
+    this.#become("queued");
+  }
+
+  #chunk(content, id) {
+    if (id <= this.#chunksAfter) return;
+    this.#text += content;
+    this.state = "running";
+    this.#frame ??= requestAnimationFrame(() => this.#flush());
+  }
+
+  #step(change) {
+    this.state = "running";
+    change();
+    this.#show();
+  }
+
+  #finish(state, data) {
+    this.#text = data.content || (state === "completed" ? "" : this.#text);
+    this.#facts = { ...data, at: new Date() };
+    this.state = state;
+    this.#flush();
+    this.#ended(data);
+    announce([this.#word, data.message, part(this.root, "answer").textContent].filter(Boolean).join(" "));
+  }
+
+  #flush() {
+    cancelAnimationFrame(this.#frame);
+    this.#frame = null;
+    if (this.#text !== "" && !this.#steps.running) this.#steps.fold();
+    this.#answer.update(this.#text);
+    this.#show();
+  }
+
+  #ended(error) {
+    if (!this.over) return;
+    this.#steps.close();
+    setText(part(this.root, "end-word"), this.#word ?? "");
+    setText(part(this.root, "end-reason"), this.state === "stopped" ? "" : (error?.message ?? ""));
+    part(this.root, "again").hidden = this.state === "stopped" || this.state === "completed";
+    this.#showMeta();
+  }
+
+  #become(state) {
+    this.state = state;
+    this.#show();
+  }
+
+  #show() {
+    this.root.dataset.state = this.state;
+    showText(part(this.root, "phase"), this.#phase());
+    part(this.root, "answered").hidden = this.state === "sending" || this.state === "unsent";
+    part(this.root, "unsent").hidden = this.state !== "unsent";
+    part(this.root, "end").hidden = this.#word === undefined;
+  }
+
+  #phase() {
+    if (this.state === "sending") return "Sending…";
+    if (this.state === "queued") return this.#position > 1 ? `Waiting, ${this.#position - 1} ahead` : "Waiting for its turn";
+    if (this.state === "accepted") return "Thinking…";
+    if (this.state !== "running") return "";
+    if (this.#text === "") return this.#steps.running ? "" : "Thinking…";
+    return this.#steps.running ? "Working…" : "";
+  }
+
+  #showMeta() {
+    const { at, usage, cost_usd: cost, duration_ms: took } = this.#facts;
+    const tokens = usage?.total_tokens ? `${usage.total_tokens.toLocaleString("en")} tokens` : "";
+    const price = cost ? `$${cost < 0.01 ? cost.toFixed(4) : cost.toFixed(2)}` : "";
+    const time = document.createElement("time");
+    time.dateTime = at.toISOString();
+    time.title = fullTime(at);
+    time.textContent = dayAndTime(at);
+    const rest = [took ? duration(took) : "", tokens, price].filter(Boolean).map((fact) => ` · ${fact}`);
+    part(this.root, "meta").replaceChildren(time, rest.join(""));
+  }
+}
