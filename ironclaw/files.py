@@ -80,7 +80,7 @@ def open_beneath(root: Root, path: str, flags: int = os.O_RDONLY) -> int:
 
 def read_bytes(root: Root, path: str, *, limit: int) -> Content:
     """The whole file. Raises *TooLarge* beyond *limit* bytes, else as `open_beneath`."""
-    with open(open_beneath(root, path), "rb") as file, _explained(path):
+    with os.fdopen(open_beneath(root, path), "rb") as file, _explained(path):
         info = os.fstat(file.fileno())
         data = b"" if info.st_size > limit else file.read(limit + 1)
     if max(info.st_size, len(data)) > limit:
@@ -236,7 +236,8 @@ def _moment(seconds: float) -> datetime:
 def _entry(top: int, folder: str, item: "os.DirEntry[str]") -> Entry | None:
     try:
         link = item.is_symlink()
-        info = _stat_link(top, f"{folder}/{item.name}" if folder else item.name) if link else item.stat()
+        path = f"{folder}/{item.name}" if folder else item.name
+        info = _stat_link(top, path) if link else item.stat(follow_symlinks=False)
     except (OSError, IronclawError):
         return None
     is_folder = stat.S_ISDIR(info.st_mode)
@@ -282,7 +283,7 @@ def _replace(folder: int, name: str, data: bytes, old: os.stat_result | None) ->
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(temporary, flags, 0o666, dir_fd=folder)
     try:
-        with open(descriptor, "wb") as file:  # noqa: PTH123 - from a descriptor
+        with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
             if old is not None:

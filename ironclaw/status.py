@@ -72,6 +72,7 @@ class SystemStatus:
     model: ModelStatus
     pending_approvals: int
     timezone: str
+    host: str
     parts: dict[str, PartStatus]
 
 
@@ -100,6 +101,7 @@ class StatusReader:
         self._provider = provider
         self._started = time.monotonic()
         self._zone = datetime.now().astimezone().tzname() or "UTC"
+        self._host = platform.node()
         self._parts: dict[str, PartStatus] = {}
         self._parts_at = float("-inf")
 
@@ -163,6 +165,7 @@ class StatusReader:
             model=self.model,
             pending_approvals=0,
             timezone=self._zone,
+            host=self._host,
             parts=parts,
         )
 
@@ -175,11 +178,11 @@ class StatusReader:
         """The same for the agent and people: lines of `key: value`."""
         count = await self._workspace.count()
         midnight = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
-        changed = await self._workspace.changed_since(midnight)
+        changed = len(await self._workspace.changed_since(midnight))
         disk = shutil.disk_usage(self._database.path.parent)
         totals = self._ledger.totals
         lines = {
-            "host": platform.node(),
+            "host": self._host,
             "version": __version__,
             "up": duration(self.uptime),
             "memory": f"{_resident_bytes() / 1e6:.0f} MB used by the gateway",

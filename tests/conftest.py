@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from gateway_process import GatewayProcess
+from playwright.sync_api import Browser, Page, sync_playwright
+from web_site import Site
 
 from ironclaw.gateway import Gateway
 from ironclaw.llm.models import Delta, Finished, ModelRequest, TextDelta, Usage
@@ -99,3 +101,41 @@ def gateway_process(tmp_path: Path) -> Iterator[Callable[..., GatewayProcess]]:
     yield make
     for process in made:
         process.kill()
+
+
+_CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--host-resolver-rules=MAP evil.test 127.0.0.1",
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A real Chromium, the system's. One a module: while it is there its own event loop runs in this thread."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=_CHROMIUM_FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page of its own, without cookies and storage."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.set_default_timeout(10_000)
+    yield page
+    context.close()
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    """A web site on another localhost port."""
+    site = Site()
+    yield site
+    site.close()

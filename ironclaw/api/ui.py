@@ -3,11 +3,14 @@
 import asyncio
 import gzip
 import hashlib
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import aiofiles
 import attrs
 from aiohttp import web
 
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _TYPES = {
     ".html": "text/html",
     ".css": "text/css",
@@ -54,12 +57,13 @@ class Page:
 
     async def _load(self, name: str) -> _File:
         if name not in self._files:
-            self._files[name] = await asyncio.to_thread(_read, self._root / name)
+            async with aiofiles.open(self._root / name, "rb") as file:
+                plain = await file.read()
+            self._files[name] = await asyncio.to_thread(_pack, plain)
         return self._files[name]
 
 
-def _read(path: Path) -> _File:
-    plain = path.read_bytes()
+def _pack(plain: bytes) -> _File:
     return _File(plain, gzip.compress(plain, 9, mtime=0), f'"{hashlib.sha256(plain).hexdigest()[:16]}"')
 
 

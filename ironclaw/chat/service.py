@@ -182,7 +182,7 @@ class ChatService:
                 self._set_default(_new_thread_id())
                 return "A new conversation has begun: messages without a thread go there from now on."
             case _:
-                undone = await self._database.write(store.undo(turn.thread_id))
+                undone = await self._change_thread(turn.thread_id, "undone", None, store.undo(turn.thread_id))
                 self.turns.changes += 1
                 if undone is None:
                     return "There is nothing to undo in this conversation."

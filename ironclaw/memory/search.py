@@ -1,4 +1,4 @@
-"""Plain search, line by line, over the notes as they are on the disk now. How results are worded for a model: `tools.py`."""
+"""Plain search, line by line, over the notes as they are on the disk now. What a model reads of it: `tools.py`."""
 
 import asyncio
 import re
@@ -118,7 +118,7 @@ def _search(workspace: Workspace, query: Query, limit: int) -> Results:
         notes += 1
         best = sorted(_ranked_lines(text, query))
         truncated |= len(best) > MAX_PER_NOTE
-        kept = dict((number, rank) for rank, number in best[:MAX_PER_NOTE])
+        kept = {number: rank for rank, number in best[:MAX_PER_NOTE]}
         ranked += [(kept[hit.line], hit) for hit in _hits(note, text, kept.__contains__)] if kept else []
     # Notes come newest first, and sorting keeps the order of equals.
     ranked.sort(key=lambda one: one[0])

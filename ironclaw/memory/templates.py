@@ -9,7 +9,7 @@ This folder is the memory of your assistant. All of it is plain text: edit it wi
 - `MEMORY.md` is for what should be known for long: people, places, dates, wishes.
 - `AGENTS.md` tells the assistant how to work. It reads that file and never writes it.
 
-Folders and names are yours to choose. Notes end in `.md`, `.markdown` or `.txt`; names that begin with a dot are left alone.
+Folders and names are yours to choose. Notes end in `.md`, `.markdown` or `.txt`. What begins with a dot is left alone.
 """
 
 AGENTS = """\

@@ -104,7 +104,7 @@ class _Calls:
             names = [f"{_one_line(f'{folder}/{name}')}/" for name in listing.directories]
             notes = sorted(listing.files, key=lambda note: note.modified, reverse=True)
         else:
-            names, notes = [], await self.workspace.all_notes()
+            names, notes = [], list(await self.workspace.all_notes())
         return _list_result(names, notes)
 
     async def append(self, _: ToolContext, arguments: Mapping[str, Any]) -> ToolResult:
@@ -146,7 +146,7 @@ def _hit_line(hit: search.Hit) -> str:
 def _lines_result(path: str, lines: list[str], start: int, end: int | None) -> ToolResult:
     total, path = len(lines), _one_line(path)
     if not total:
-        return ToolResult(f"{path} (empty)", "empty")
+        return ToolResult(f"{path} (lines 0-0 of 0)", "empty")
     last = min(end or total, total)
     if not 1 <= start <= last:
         raise Invalid(
@@ -154,18 +154,19 @@ def _lines_result(path: str, lines: list[str], start: int, end: int | None) -> T
         )
     shown = _fitting(lines[start - 1 : last])
     stop = start + len(shown) - 1
-    more = f"; go on with start_line {stop + 1}" if stop < last else ""
-    text = "\n".join(shown)[:MAX_CHARACTERS]
-    return ToolResult(f"{path} (lines {start}-{stop} of {total}{more})\n{text}", _count(len(shown), "line"))
+    text = "\n".join([f"{path} (lines {start}-{stop} of {total})", *shown])
+    if stop < last:
+        text += f"\n[Cut here. Go on with start_line {stop + 1}.]"
+    return ToolResult(text, _count(len(shown), "line"))
 
 
 def _fitting(lines: list[str]) -> list[str]:
-    """As many lines as one result takes, and at least one."""
+    """As many lines as one result takes, and at least one, which is cut where it is too long by itself."""
     size = 0
     for count, line in enumerate(lines[:MAX_LINES]):
         size += len(line) + 1
-        if size > MAX_CHARACTERS and count:
-            return lines[:count]
+        if size > MAX_CHARACTERS:
+            return lines[:count] or [f"{line[:MAX_CHARACTERS]}…"]
     return lines[:MAX_LINES]
 
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import threading
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Literal
@@ -12,7 +12,7 @@ from typing import Literal
 import attrs
 
 from ironclaw import files
-from ironclaw.errors import Invalid, IronclawError, NotFound, TooLarge
+from ironclaw.errors import ConfigError, Invalid, IronclawError, NotFound, TooLarge
 from ironclaw.memory import templates
 
 log = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ class Workspace:
         await asyncio.to_thread(self._write, checked_path(path), text)
         log.debug("a note was written by the %s", author)
 
-    async def all_notes(self) -> "list[NoteInfo]":
+    async def all_notes(self) -> Sequence[NoteInfo]:
         """Every note, the newest first (at most 20,000). Linked folders and files are not followed."""
         return await asyncio.to_thread(self.scan)
 
@@ -99,19 +99,22 @@ class Workspace:
         """How many notes there are."""
         return len(await self.all_notes())
 
-    async def changed_since(self, moment: datetime) -> "list[NoteInfo]":
+    async def changed_since(self, moment: datetime) -> Sequence[NoteInfo]:
         """The notes changed at *moment* or later, the newest first."""
         return [note for note in await self.all_notes() if note.modified >= moment]
 
     async def seed(self) -> bool:
-        """Fills a missing or completely empty folder with first notes; any other is left as it is. Whether it did."""
+        """Fills a missing or completely empty folder with first notes; any other is left as it is. Whether it did.
+
+        Raises *ConfigError* when the folder can't be made or filled.
+        """
         return await asyncio.to_thread(self._seed)
 
     def daily_path(self, day: date | None = None) -> str:
         """Where the note of *day* is (default: today in the process's time zone)."""
         return f"daily/{day or _today():%Y-%m-%d}.md"
 
-    def scan(self) -> "list[NoteInfo]":
+    def scan(self) -> Sequence[NoteInfo]:
         """As `all_notes`, for callers that are in a thread of their own."""
         notes = sorted(self._walk(), key=lambda note: note.path)
         return sorted(notes, key=lambda note: note.modified, reverse=True)
@@ -147,7 +150,7 @@ class Workspace:
                     found += 1
                     yield _info(folder, entry)
 
-    def _entries_or_none(self, folder: str) -> "list[files.Entry]":
+    def _entries_or_none(self, folder: str) -> Sequence[files.Entry]:
         try:
             return sorted(self._entries(folder), key=lambda entry: entry.name, reverse=True)
         except (IronclawError, OSError) as error:
@@ -190,15 +193,24 @@ class Workspace:
         files.atomic_write(self.root, path, data)
 
     def _seed(self) -> bool:
-        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if any(self.root.iterdir()):
-            return False
+        try:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if any(self.root.iterdir()):
+                return False
+            self._fill()
+        except (OSError, IronclawError) as error:
+            raise ConfigError(
+                f"The folder of the notes, {self.root}, can't be used: {error}. Mend it or set IRONCLAW_WORKSPACE.",
+                field="workspace",
+            ) from None
+        return True
+
+    def _fill(self) -> None:
         self._write("README.md", templates.README)
         self._write("AGENTS.md", templates.AGENTS)
         self._write("MEMORY.md", templates.MEMORY)
         day = _today()
         self._write(self.daily_path(day), templates.DAILY.format(day=f"{day:%A} {day.day} {day:%B %Y}"))
-        return True
 
 
 def checked_path(path: str) -> str:

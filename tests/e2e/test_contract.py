@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Site
 from gateway_process import GatewayProcess
 from playwright.sync_api import Page, expect
+from web_site import Site
 
 pytestmark = pytest.mark.process
 HERE = Path(__file__).parent

@@ -126,12 +126,12 @@ def _about(plain: str, said: str) -> Plan:
 
 
 _STOP_WORDS = frozenset(
-    [
-        *["a", "about", "again", "all", "am", "an", "and", "any", "are", "as", "at", "be", "been", "but", "by", "can", "could", "did", "do", "does", "for", "from", "had", "has", "have"],
-        *["how", "i", "if", "in", "into", "is", "it", "its", "just", "like", "me", "my", "no", "not", "of", "on", "or", "our", "please", "she", "he", "that", "the", "their", "them", "then"],
-        *["there", "these", "they", "this", "to", "up", "us", "was", "we", "were", "what", "when", "where", "which", "who", "whose", "why", "will", "with", "would"],
-        *["write", "wrote", "written", "you", "your"],
-    ]
+    re.findall(
+        r"\w+",
+        "a about again all am an and any are as at be been but by can could did do does for from had has have how i if "
+        "in into is it its just like me my no not of on or our please she he that the their them then there these they "
+        "this to up us was we were what when where which who whose why will with would write wrote written you your",
+    )
 )
 
 

@@ -128,6 +128,7 @@ export class ChatView {
 
   // The page shows the default thread; /new begins another one.
   #threadChanged({ thread_id: id, change }) {
+    if (change === "undone" && id === this.#threadId) return void this.#load();
     const moved = change === "default" && id !== this.#threadId;
     if (!moved && !(change === "deleted" && id === this.#threadId)) return;
     this.#threadId = moved ? id : null;

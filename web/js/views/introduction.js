@@ -3,8 +3,8 @@
 import { fromTemplate, part } from "../dom.js";
 
 const NO_MODEL =
-  "Hello. I'm IronClaw. No language model is connected yet, so I can't converse, but I can already look after your notes and this machine.";
-const WITH_MODEL = "Hello. I'm IronClaw. I can answer questions, and look after your notes and this machine.";
+  "No language model is connected yet, so I can't converse, but I can already look after your notes and this machine.";
+const WITH_MODEL = "I can answer questions, and look after your notes and this machine.";
 
 /** Fires "example" with the text of the one that was chosen. */
 export class Introduction extends EventTarget {
@@ -20,7 +20,8 @@ export class Introduction extends EventTarget {
   /** @param {object} status the gateway's */
   showIn(parent, status) {
     if (this.#root.isConnected) return;
-    part(this.#root, "introduction").textContent = status.model?.state === "none" ? NO_MODEL : WITH_MODEL;
+    const can = status.model?.state === "none" ? NO_MODEL : WITH_MODEL;
+    part(this.#root, "introduction").textContent = `Hello. I'm IronClaw on ${status.host}. ${can}`;
     parent.append(this.#root);
   }
 
