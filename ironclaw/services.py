@@ -10,6 +10,7 @@ from ironclaw.agent import Agent, Toolbox
 from ironclaw.agent.clock import TIME
 from ironclaw.auth import TokenAuthority
 from ironclaw.chat.schema import MIGRATIONS as CHAT
+from ironclaw.chat.search import MIGRATIONS as CHAT_SEARCH
 from ironclaw.chat.service import ChatService
 from ironclaw.database import Database
 from ironclaw.home import Home, make_token, read_token
@@ -64,7 +65,7 @@ async def open_services(
         kept = read_token(settings, home.path)
         token = kept or make_token(home.path)
         redact.add(token)
-        database = await Database.open(home.database, (*HUB, *USAGE, *CHAT), start_empty=start_empty)
+        database = await Database.open(home.database, (*HUB, *USAGE, *CHAT, *CHAT_SEARCH), start_empty=start_empty)
         stack.push_async_callback(database.aclose)
         hub = await Hub.open(database)
         stack.push_async_callback(hub.aclose)

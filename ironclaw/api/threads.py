@@ -1,13 +1,17 @@
 """Threads and their history over HTTP."""
 
+import re
+
 import attrs
 from aiohttp import web
 
 from ironclaw.api.keys import SERVICES
 from ironclaw.api.requests import cursor_of, limit_of, read_body, read_query
 from ironclaw.api.responses import json_response
-from ironclaw.chat.models import History, Thread
-from ironclaw.errors import Invalid
+from ironclaw.chat.export import as_markdown
+from ironclaw.chat.models import History, Thread, TurnRecord
+from ironclaw.chat.search import SearchHit
+from ironclaw.errors import BadRequest, Invalid
 
 __all__ = ["History", "Thread"]  # part of what these routes answer
 
@@ -56,11 +60,46 @@ class ForkThread:
 
 @attrs.frozen
 class HistoryQuery:
-    """Whose history (the default thread's without *thread_id*), *limit* turns (at most 200), older ones by *cursor*."""
+    """Whose history (the default thread's without *thread_id*), *limit* turns (at most 200), older ones by *cursor*.
+
+    *around* is a message that the page should have in its middle.
+    """
 
     thread_id: str | None = None
     limit: int = 50
     cursor: str | None = None
+    around: str | None = None
+
+
+@attrs.frozen
+class SearchQuery:
+    """What to look for, and at most how many places (at most 100)."""
+
+    query: str
+    limit: int = 20
+
+
+@attrs.frozen
+class SearchReply:
+    """Where it was said, the newest first; *truncated* says that there is more."""
+
+    results: list[SearchHit]
+    truncated: bool
+
+
+@attrs.frozen
+class ExportQuery:
+    """*format* is `json` or `markdown`."""
+
+    format: str = "json"
+
+
+@attrs.frozen
+class Export:
+    """A thread with all its turns."""
+
+    thread: Thread
+    turns: list[TurnRecord]
 
 
 async def list_threads(request: web.Request) -> web.StreamResponse:
@@ -108,8 +147,35 @@ async def history(request: web.Request) -> web.StreamResponse:
     """A page of turns."""
     query = read_query(request, HistoryQuery)
     chat = request.app[SERVICES].chat
-    found = await chat.history(query.thread_id, limit_of(query.limit, 200), cursor_of(query.cursor))
-    return json_response(request, found)
+    limit = limit_of(query.limit, 200)
+    before = await chat.place_around(query.around, limit) if query.around else cursor_of(query.cursor)
+    return json_response(request, await chat.history(query.thread_id, limit, before))
+
+
+async def search(request: web.Request) -> web.StreamResponse:
+    """Full text over all threads."""
+    query = read_query(request, SearchQuery)
+    results, truncated = await request.app[SERVICES].chat.search(query.query, limit_of(query.limit, 100))
+    return json_response(request, SearchReply(results, truncated))
+
+
+async def export(request: web.Request) -> web.StreamResponse:
+    """A thread as a file."""
+    kind = read_query(request, ExportQuery).format
+    if kind not in {"json", "markdown"}:
+        raise BadRequest("`format` must be json or markdown.", field="format")
+    thread, turns = await request.app[SERVICES].chat.export(request.match_info["id"])
+    ending = "json" if kind == "json" else "md"
+    headers = {"Content-Disposition": f'attachment; filename="{_file_name(thread.title)}.{ending}"'}
+    if kind == "json":
+        return json_response(request, Export(thread, turns), headers=headers)
+    text = as_markdown(thread, turns)
+    return web.Response(text=text, content_type="text/markdown", charset="utf-8", headers=headers)
+
+
+def _file_name(title: str) -> str:
+    """A title as a plain file name: what a header and every file system take."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", title).strip("-")[:60] or "conversation"
 
 
 def _title(title: str) -> str:

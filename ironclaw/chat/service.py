@@ -10,7 +10,7 @@ from contextlib import aclosing
 from typing import TypeVar
 
 from ironclaw.agent import Agent, Tally, Turn
-from ironclaw.chat import commands, store
+from ironclaw.chat import commands, search, store
 from ironclaw.chat.models import (
     Accepted,
     History,
@@ -35,6 +35,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 _HISTORY_EXCHANGES = 50
+_ALL = 1_000_000
 
 
 class ChatService:
@@ -253,6 +254,20 @@ class ChatService:
         assert stored is not None
         value: T = await asyncio.shield(stored)
         return value
+
+    async def search(self, query: str, limit: int) -> tuple[list[search.SearchHit], bool]:
+        """Where something was said, the newest first, and whether there is more. Raises *Invalid*."""
+        return await self._database.read(lambda db: search.search(db, query, limit))
+
+    async def export(self, thread_id: str) -> tuple[Thread, list[TurnRecord]]:
+        """A thread and all its turns. Raises *NotFound*."""
+        return await self._database.read(
+            lambda db: (store.find_thread(db, thread_id), store.read_turns(db, thread_id, _ALL, None)[0])
+        )
+
+    async def place_around(self, message_id: str, limit: int) -> int | None:
+        """Before which place a page of *limit* turns has this message in its middle. Raises *NotFound*."""
+        return await self._database.read(lambda db: store.place_after(db, message_id, limit // 2))
 
     async def history(self, thread_id: str | None, limit: int, before: int | None) -> History:
         """A page of a thread's turns, with the running one's text. Raises *NotFound*, but never for the default thread."""

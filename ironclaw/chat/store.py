@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 
 from ironclaw import codec
+from ironclaw.chat import search
 from ironclaw.chat.models import Accepted, Thread, ToolCallRecord, TurnError, TurnRecord, TurnState
 from ironclaw.database import get_meta, set_meta
 from ironclaw.errors import Conflict, NotFound
@@ -147,6 +148,7 @@ def finish(ending: TurnEnding) -> Callable[[sqlite3.Connection], None]:
                 ending.message_id,
             ),
         )
+        search.add(db, ending.message_id)
 
     return store
 
@@ -284,6 +286,7 @@ def delete_thread(thread_id: str) -> Callable[[sqlite3.Connection], None]:
 
     def store(db: sqlite3.Connection) -> None:
         find_thread(db, thread_id)
+        search.forget_thread(db, thread_id)
         db.execute("DELETE FROM idempotency WHERE thread_id = ?", (thread_id,))
         db.execute("DELETE FROM threads WHERE id = ?", (thread_id,))
 
@@ -327,6 +330,7 @@ def _copy_turns(db: sqlite3.Connection, source: str, before: int, target: str) -
             " FROM tool_calls WHERE turn_seq = ?",
             (new, seq),
         )
+        search.add(db, str(db.execute("SELECT message_id FROM turns WHERE seq = ?", (new,)).fetchone()[0]))
 
 
 def read_turns(
@@ -340,6 +344,20 @@ def read_turns(
     page = list(reversed(rows[:limit]))
     calls = _calls_of(db, [row["seq"] for row in page])
     return [_turn(row, calls.get(row["seq"], [])) for row in page], page[0]["seq"] if len(rows) > limit else None
+
+
+def place_after(db: sqlite3.Connection, message_id: str, turns: int) -> int | None:
+    """A place *turns* turns after a message in its thread, for a page around it; None where the thread ends before.
+
+    Raises *NotFound*.
+    """
+    row = db.execute("SELECT thread_id, seq FROM turns WHERE message_id = ?", (message_id,)).fetchone()
+    if row is None:
+        raise NotFound(f"There is no message {message_id}.", field="around")
+    later = db.execute(
+        "SELECT seq FROM turns WHERE thread_id = ? AND seq > ? ORDER BY seq LIMIT 1 OFFSET ?", (row[0], row[1], turns)
+    ).fetchone()
+    return int(later[0]) if later else None
 
 
 def find_turn(db: sqlite3.Connection, message_id: str) -> TurnRecord:

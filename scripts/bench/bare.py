@@ -1,7 +1,7 @@
 """The bare server that everything is compared with: the least that one can write on aiohttp. No log, no limits, no token.
 
 `GET /healthz`, `GET /echo` and `POST /echo` (JSON out, JSON in and out), `GET /events` (SSE, one queue for each
-subscriber, the way most programs do it), `POST /publish?events=N&size=S&last=L` (feeds them) and `GET /ws` (an idle WebSocket).
+subscriber, the way most programs do it), `POST /publish?events=N&size=S&last=L` (feeds them), `GET /ws` (a WebSocket).
 Run as `python bare.py PORT`.
 """
 

@@ -32,45 +32,42 @@ class _Reader:
     tail: bytes = b""
 
     def take(self, data: bytes) -> None:
-        """Count what came; a mark may be split between two reads."""
-        edge = self.tail + data[: len(_MARK)]
+        """Count what came; a mark may be split between two reads, so the last bytes are looked at twice."""
+        data = self.tail + data
         self.chunks += data.count(_MARK)
-        if len(self.tail) and _MARK in edge and not data.startswith(_MARK):
-            self.chunks += edge.count(_MARK) - data[: len(_MARK)].count(_MARK)
-        self.ended = self.ended or _END in data or _END in edge
+        self.ended = self.ended or _END in data
         self.tail = data[-len(_MARK) + 1 :]
+
+
+@attrs.frozen
+class Round:
+    """What one answer did: chunks that came to all together, how many a second, and the server's seconds for each."""
+
+    count: int
+    rate: float
+    cost: float
 
 
 class Audience:
     """Subscribers of one server."""
 
-    def __init__(self, server: common.Server, path: str, count: int, same_as: "Audience | None" = None) -> None:
+    def __init__(self, server: common.Server, path: str, count: int) -> None:
         self._server = server
+        self._readers: dict[int, _Reader] = {}
+        self._poll = select.epoll()
         request = common.request_of(server.port, "GET", path, token=common.TOKEN)
-        self._readers: dict[int, _Reader] = same_as._readers if same_as else {}  # noqa: SLF001
-        self._poll = same_as._poll if same_as else select.epoll()  # noqa: SLF001
         for _ in range(count):
             connection = common.open_stream(server.port, request)
             connection.setblocking(False)
             self._readers[connection.fileno()] = _Reader(connection)
             self._poll.register(connection.fileno(), select.EPOLLIN)
-        self.counts: list[int] = []
-        self.rates: list[float] = []
-        self.costs: list[float] = []
 
-    def measure(self, request: bytes) -> None:
-        """One round."""
-        before = self._server.busy()
-        took, count = self.listen(request)
-        self.counts.append(count)
-        self.rates.append(count / took)
-        self.costs.append((self._server.busy() - before) / max(1, count))
-
-    def listen(self, request: bytes) -> tuple[float, int]:
-        """Send *request* and read until all have the end of it: seconds, and how many chunks came to all together."""
+    def listen(self, request: bytes) -> Round:
+        """Send *request* and read until all have the end of what it causes."""
         self._drain()
         for reader in self._readers.values():
             reader.chunks, reader.ended, reader.tail = 0, False, b""
+        before = self._server.busy()
         with socket.create_connection(("127.0.0.1", self._server.port), timeout=30) as caller:
             started = time.perf_counter()
             caller.sendall(request)
@@ -78,7 +75,8 @@ class Audience:
             while waiting and time.perf_counter() - started < 30:
                 waiting -= self._read()
             took = time.perf_counter() - started
-        return took, sum(reader.chunks for reader in self._readers.values())
+        count = sum(reader.chunks for reader in self._readers.values())
+        return Round(count, count / took, (self._server.busy() - before) / max(1, count))
 
     def _drain(self) -> None:
         while self._poll.poll(0.05):
@@ -121,16 +119,18 @@ def compare(gateway: common.Server, bare: common.Server, subscribers: int, event
     ours.listen(ask(gateway, 10, text))
     before = gateway.resident()
     gateway.forget_peak()
-    for _ in range(_ROUNDS):
-        ours.measure(ask(gateway, events, text))
-        theirs.measure(publish(bare, events, events * text))
-    share = sum(ours.counts) / (_ROUNDS * subscribers * events)
+    rounds = [
+        (ours.listen(ask(gateway, events, text)), theirs.listen(publish(bare, events, events * text)))
+        for _ in range(_ROUNDS)
+    ]
     grown = common.megabytes(gateway.resident() - before), common.megabytes(gateway.peak() - before)
     ours.close()
     theirs.close()
-    name = f"{subscribers} subscribers, {events} events of {_SIZE} B"
-    common.compare(name, ours.rates, theirs.rates, deliveries, at_least=1.8)
-    common.compare("  processor time for each delivery", ours.costs, theirs.costs, common.microseconds)
+    rates = [mine.rate for mine, _ in rounds], [other.rate for _, other in rounds]
+    costs = [mine.cost for mine, _ in rounds], [other.cost for _, other in rounds]
+    share = sum(mine.count for mine, _ in rounds) / (_ROUNDS * subscribers * events)
+    common.compare(f"{subscribers} subscribers, {events} events of {_SIZE} B", *rates, deliveries, at_least=1.8)
+    common.compare("  processor time for each delivery", *costs, common.microseconds)
     print(f"  delivered {share:.2%}; memory grew by {grown[0]}, at its peak by {grown[1]}")
 
 
@@ -147,27 +147,30 @@ def deliveries(value: float) -> str:
 def stalled(gateway: common.Server) -> None:
     """One subscriber that never reads, among others that do."""
     subscribers, events, size = _STALLED_RUN
-    quiet = Audience(gateway, "/api/chat/events", subscribers)
-    disturbed = Audience(gateway, "/api/chat/events", 0, quiet)
-    quiet.listen(ask(gateway, 10, size))
+    audience = Audience(gateway, "/api/chat/events", subscribers)
+    question = ask(gateway, events, size)
+    audience.listen(question)
     before = gateway.resident()
     gateway.forget_peak()
+    quiet: list[Round] = []
+    disturbed: list[Round] = []
     cut = 0
     for _ in range(_ROUNDS):
-        quiet.measure(ask(gateway, events, size))
+        quiet.append(audience.listen(question))
         request = common.request_of(gateway.port, "GET", "/api/chat/events", token=common.TOKEN)
         deaf = common.open_stream(gateway.port, request, receive_buffer=4096)
-        disturbed.measure(ask(gateway, events, size))
+        disturbed.append(audience.listen(question))
         cut += _was_cut(deaf)
         deaf.close()
     peak = gateway.peak() - before
-    quiet.close()
-    rate = common.ratio(disturbed.rates, quiet.rates)
+    audience.close()
+    rates = [one.rate for one in disturbed], [one.rate for one in quiet]
+    rate = common.ratio(*rates)
     print(
-        f"with one that never reads: {rate:.2f} x the rate without ({deliveries(common.median(disturbed.rates))} against "
-        f"{deliveries(common.median(quiet.rates))}), {common.verdict(rate, at_least=0.95)}"
+        f"with one that never reads: {rate:.2f} x the rate without ({deliveries(common.median(rates[0]))} against "
+        f"{deliveries(common.median(rates[1]))}), {common.verdict(rate, at_least=0.95)}"
     )
-    share = sum(disturbed.counts) / (_ROUNDS * subscribers * events)
+    share = sum(one.count for one in disturbed) / (_ROUNDS * subscribers * events)
     print(f"  the others got {share:.2%} of the events, {common.verdict(share, at_least=1.0)}")
     print(f"  it was cut {cut} of {_ROUNDS} times; memory grew by at most {common.megabytes(peak)}")
 

@@ -37,7 +37,7 @@ class Server:
         path = os.pathsep.join(filter(None, (str(ROOT), given.get("PYTHONPATH", ""))))
         self.started = time.perf_counter()
         with (log or Path(os.devnull)).open("ab") as out:
-            self._process = subprocess.Popen(  # noqa: PLW1509 - this program has one thread
+            self._process = subprocess.Popen(
                 [sys.executable, *(part.format(port=self.port) for part in argv)],
                 env={**given, "PYTHONPATH": path, **(env or {})},
                 cwd=tempfile.gettempdir(),
@@ -45,7 +45,7 @@ class Server:
                 stdout=out,
                 stderr=out,
                 start_new_session=True,
-                preexec_fn=lambda: os.sched_setaffinity(0, {SERVER_CORE}),
+                preexec_fn=lambda: os.sched_setaffinity(0, {SERVER_CORE}),  # noqa: PLW1509 - there is one thread here
             )
         self.facts = psutil.Process(self._process.pid)
 
@@ -194,10 +194,10 @@ def open_stream(port: int, request: bytes, receive_buffer: int = 0) -> socket.so
     head = b""
     while b"\r\n\r\n" not in head:
         data = connection.recv(4096)
-        head += data
-        if not data or not head.startswith((b"HTTP/1.1 200", b"HTTP/1.1 101")[: len(head) // 12 + 1]):
+        if not data:
             break
-    if not head.startswith((b"HTTP/1.1 200", b"HTTP/1.1 101")):
+        head += data
+    if head[:12] not in {b"HTTP/1.1 200", b"HTTP/1.1 101"}:
         raise SystemExit(f"no stream: {head[:300]!r}")
     return connection
 

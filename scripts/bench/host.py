@@ -1,8 +1,8 @@
 """A host program: the gateway as a library, with a model that answers at once. `python host.py PORT [direct]`.
 
-The message says what the model answers: `chunks N SIZE` is N pieces of SIZE letters with a turn of the loop between them,
-as from a network, after a moment; anything else is 20 short pieces without a pause. With `direct` there is no gateway: `POST /direct` runs
-the same model on a bare server, which is what a turn costs at the very least.
+The message says what the model answers. `chunks N SIZE` is N pieces of SIZE letters, after a moment and with a turn of
+the loop between them, as from a network; anything else is 20 short pieces at once. With `direct` there is no gateway:
+`POST /direct` runs the same model on a bare server, which is what a turn costs at the very least.
 """
 
 import asyncio

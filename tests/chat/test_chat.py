@@ -437,3 +437,44 @@ async def test_the_sums_of_status_are_those_of_the_turns(make_client: MakeClient
     await client.close()
     again = await make_client(settings)
     assert (await (await again.get("/api/status")).json())["token_usage"] == usage
+
+
+async def test_search_finds_what_was_said_in_all_threads_and_forgets_deleted_ones(
+    make_client: MakeClient, settings: Settings
+) -> None:
+    client = await make_client(settings, llm=ScriptedModel(say("The Café opens at nine."), say("東京タワーは赤い")))
+    first = await turn(client, "when does it open", thread_id="a")
+    await turn(client, "tower?", thread_id="b")
+
+    async def found(query: str) -> list[tuple[str, str]]:
+        reply = await client.get("/api/chat/search", params={"query": query})
+        assert reply.status == 200, await reply.text()
+        return [(one["thread_id"], one["role"]) for one in (await reply.json())["results"]]
+
+    assert await found("cafe NINE") == [("a", "assistant")]
+    assert await found("ope") == [("a", "title"), ("a", "user")]
+    assert await found('"opens at"') == [("a", "assistant")]
+    assert await found('"at opens"') == []
+    assert await found("タワー") == [("b", "assistant")]
+    for odd in ('a"b', "NEAR(", "x AND", "-", "*", '"'):
+        assert (await client.get("/api/chat/search", params={"query": odd})).status in {200, 422}
+    around = await client.get(f"/api/chat/history?thread_id=a&around={first[0]['message_id']}")
+    assert [one["user_message"] for one in (await around.json())["turns"]] == ["when does it open"]
+    await client.delete("/api/chat/threads/a")
+    assert await found("cafe") == []
+
+
+async def test_a_thread_is_exported_whole(make_client: MakeClient, settings: Settings) -> None:
+    client = await make_client(settings, llm=ScriptedModel(say("one"), [ProviderError("No route.")]))
+    await turn(client, "first\nline", thread_id="a")
+    await turn(client, "second", thread_id="a")
+    data = await client.get("/api/chat/threads/a/export")
+    assert [one["user_message"] for one in (await data.json())["turns"]] == ["first\nline", "second"]
+    text = await client.get("/api/chat/threads/a/export?format=markdown")
+    assert text.headers["Content-Disposition"] == 'attachment; filename="first-line.md"'
+    body = await text.text()
+    assert body.startswith("# first line\n")
+    assert "one" in body
+    assert "*No route.*" in body
+    assert (await client.get("/api/chat/threads/a/export?format=x")).status == 400
+    assert (await client.get("/api/chat/threads/nope/export")).status == 404
