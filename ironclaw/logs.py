@@ -3,6 +3,7 @@
 Redaction is in the formatter, because only the finished text, with arguments and traceback, can be searched for secrets.
 """
 
+import functools
 import logging
 import sys
 import time
@@ -16,19 +17,23 @@ LEVELS = {"trace": TRACE, "debug": logging.DEBUG, "info": logging.INFO, "warn": 
 
 
 class RedactingFormatter(logging.Formatter):
-    """One line a record, secrets masked, control characters shown. A record with `lines` is several such lines."""
+    """One line a record, secrets masked, control characters shown.
+
+    A record with `lines` is several lines of (time, text) that hold nothing but what the program itself made up.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """The finished text."""
-        lines: list[tuple[float, str]] = getattr(record, "lines", [(record.created, record.getMessage())])
-        text = "\n".join(self.line(record, created, printable(message)) for created, message in lines)
-        return redact(text + self._trace(record))
+        lines: list[tuple[float, str]] | None = getattr(record, "lines", None)
+        if lines is not None:
+            return "\n".join([self.line(record, _stamp(int(created)), text) for created, text in lines])
+        message = printable(record.getMessage())
+        return redact(self.line(record, _stamp(int(record.created)), message) + self._trace(record))
 
-    def line(self, record: logging.LogRecord, created: float, message: str) -> str:
+    def line(self, record: logging.LogRecord, stamp: str, message: str) -> str:
         """One line of text: level, time, message."""
         if getattr(record, "bare", False):  # the start-up line, as the documentation shows it
             return f"[{_level_name(record)}] {message}"
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(created))
         return f"[{_level_name(record)}] {stamp} {record.name}: {message}"
 
     def _trace(self, record: logging.LogRecord) -> str:
@@ -41,9 +46,8 @@ class RedactingFormatter(logging.Formatter):
 class JsonFormatter(RedactingFormatter):
     """One JSON object a line, with the fields of the log stream."""
 
-    def line(self, record: logging.LogRecord, created: float, message: str) -> str:
+    def line(self, record: logging.LogRecord, stamp: str, message: str) -> str:
         """One JSON object."""
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(created))
         fields = {"level": _level_name(record), "message": message, "timestamp": stamp, "logger": record.name}
         if record.exc_info:
             fields["trace"] = self.formatException(record.exc_info)
@@ -51,6 +55,11 @@ class JsonFormatter(RedactingFormatter):
 
     def _trace(self, record: logging.LogRecord) -> str:
         return ""
+
+
+@functools.lru_cache(maxsize=4)
+def _stamp(second: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second))
 
 
 def _level_name(record: logging.LogRecord) -> str:

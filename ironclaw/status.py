@@ -104,6 +104,8 @@ class StatusReader:
         self._host = platform.node()
         self._parts: dict[str, PartStatus] = {}
         self._parts_at = float("-inf")
+        self._seen: object = None
+        self._last: SystemStatus | None = None
 
     @property
     def model(self) -> ModelStatus:
@@ -150,7 +152,13 @@ class StatusReader:
         return PartStatus("degraded", f"Background work has ended: {', '.join(ended)}. The log says why; restart it.")
 
     def read(self) -> SystemStatus:
-        """All of it, now."""
+        """All of it, now. The same object as before when nothing has changed since."""
+        seen = (self.uptime, self._slots.taken, self._ledger.totals, self.parts())
+        if self._last is None or self._seen != seen:
+            self._seen, self._last = seen, self._read()
+        return self._last
+
+    def _read(self) -> SystemStatus:
         totals = self._ledger.totals
         parts = self.parts()
         healthy = all(part.state == "ok" for part in parts.values())

@@ -13,13 +13,14 @@ log = logging.getLogger("ironclaw.requests")
 
 _FLUSH_EVERY = 0.25
 _MOST_WAITING = 10_000
+_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 
 
 class RequestLog:
     """Collects lines. `running()` keeps it flushed."""
 
     def __init__(self) -> None:
-        self._lines: list[tuple[float, str]] = []
+        self._lines: list[tuple[float, str, str, int, float, str]] = []
         self._dropped = 0
 
     def add(self, method: str, pattern: str, status: int, seconds: float, request_id: str) -> None:
@@ -27,18 +28,24 @@ class RequestLog:
         if len(self._lines) >= _MOST_WAITING:
             self._dropped += 1
             return
-        self._lines.append((time.time(), f"{method} {pattern} {status} {seconds * 1000:.1f} ms {request_id}"))
+        self._lines.append((time.time(), method, pattern, status, seconds, request_id))
 
     def flush(self) -> None:
         """Hand over what is there."""
         if not self._lines:
             return
-        lines, self._lines = self._lines, []
+        done, self._lines = self._lines, []
+        if not log.isEnabledFor(logging.INFO):
+            return
+        lines = [
+            # A caller may send any word as the method; all else in the line is ours.
+            (moment, f"{method if method in _METHODS else '?'} {pattern} {status} {seconds * 1000:.1f} ms {request_id}")
+            for moment, method, pattern, status, seconds, request_id in done
+        ]
         if self._dropped:
             lines.append((time.time(), f"{self._dropped} more requests are not listed"))
             self._dropped = 0
-        if log.isEnabledFor(logging.INFO):
-            log.info("%s", "\n".join(line for _, line in lines), extra={"lines": lines})
+        log.info("%d requests", len(lines), extra={"lines": lines})
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -96,12 +96,14 @@ class StreamClient:
         self._transport = transport
 
     def write(self, data: bytes) -> None:
-        """Send *data*, or cut the client when it does not read."""
-        if self.check():
-            self._transport.write(data)
-            if self._transport.get_write_buffer_size() > MOST_UNREAD:
-                log.info("A client that does not read was cut; it can resume by its last event id")
-                self.cut()
+        """Send *data*, or cut the client when it did not read what it has. One large event alone cuts nobody."""
+        if not self.check():
+            return
+        if self._transport.get_write_buffer_size() > MOST_UNREAD:
+            log.info("A client that does not read was cut; it can resume by its last event id")
+            self.cut()
+            return
+        self._transport.write(data)
 
     def check(self) -> bool:
         """Whether the client is still there."""

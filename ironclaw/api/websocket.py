@@ -9,7 +9,6 @@ import attrs
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from ironclaw import codec
-from ironclaw.api.chat_stream import stay
 from ironclaw.api.keys import PRINCIPAL, SERVICES
 from ironclaw.api.requests import last_event_id, read_query
 from ironclaw.api.streams import OPEN_STREAMS, StreamClient, text_frame, ws_frames, ws_plain_frames
@@ -67,17 +66,20 @@ async def chat_socket(request: web.Request) -> web.StreamResponse:
         client = StreamClient(request.transport, ws_plain_frames if query.plain else ws_frames, None, b"")
         talk = _Talk(request.app[SERVICES], socket, client, thread_id, request[PRINCIPAL].name, quiet=query.plain)
         with request.app[OPEN_STREAMS].holding(client, talk.at_shutdown):
-            reader = asyncio.create_task(stay(request.app[SERVICES].hub, client, thread_id, after), name="socket-stay")
+            hub = request.app[SERVICES].hub
             try:
+                await hub.join(client, thread_id, after)
                 await talk.run()
+            except ConnectionError:
+                pass  # it left while it was caught up
             except Exception:
                 # A reply would be written into the socket, so the error must not leave this handler.
                 log.exception("A WebSocket failed inside")
                 talk.code = WSCloseCode.INTERNAL_ERROR
             finally:
+                hub.leave(client, thread_id)
                 client.end()
-                await asyncio.gather(reader, return_exceptions=True)
-        await socket.close(code=talk.code, message=b"")
+        await talk.close()
     return socket
 
 
@@ -102,34 +104,28 @@ class _Talk:
         self._principal = principal
         self._quiet = quiet
         self._sent: deque[str] = deque(maxlen=_MOST_AWAITED)
+        self._closing: asyncio.Task[bool] | None = None
 
     def at_shutdown(self) -> None:
-        """Let the client know that the gateway goes."""
+        """Let the client know that the gateway goes; the reader wakes up when the socket is closed."""
         self.code = WSCloseCode.GOING_AWAY
         self._client.end()
+        self._closing = asyncio.create_task(self._socket.close(code=self.code, message=b""), name="socket-close")
+
+    async def close(self) -> None:
+        """Close our side, unless the shutdown has done so."""
+        await (self._closing or self._socket.close(code=self.code, message=b""))
 
     async def run(self) -> None:
         """Read frames until the client closes or is gone; then let it have the answers that it still waits for."""
-        while not self._client.closed.done():
-            message = await self._receive()
-            if message is None or message.type in {WSMsgType.CLOSED, WSMsgType.CLOSING, WSMsgType.ERROR}:
+        while True:
+            message = await self._socket.receive()
+            if message.type in {WSMsgType.CLOSED, WSMsgType.CLOSING, WSMsgType.ERROR}:
                 return
             if message.type is WSMsgType.CLOSE:
                 await self._answer_the_rest()
                 return
             await self._take(message)
-
-    async def _receive(self) -> WSMessage | None:
-        """The next frame, or None when the client is gone or the gateway stops."""
-        receiving = asyncio.ensure_future(self._socket.receive())
-        try:
-            waiting: set[asyncio.Future[Any]] = {receiving, self._client.closed}
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            return receiving.result() if receiving.done() else None
-        finally:
-            if not receiving.done():
-                receiving.cancel()
-                await asyncio.gather(receiving, return_exceptions=True)
 
     async def _take(self, message: WSMessage) -> None:
         try:

@@ -27,6 +27,7 @@ log = logging.getLogger("ironclaw")
 _HANDLERS_GET = 2.0  # seconds that requests under way get to finish, once streams and turns have ended
 _OWN_DESCRIPTORS = 64
 _REUSED = 98  # EADDRINUSE
+_TIDY_AFTER = 1.0
 
 
 def _with_settings(function: Any) -> Any:
@@ -53,6 +54,7 @@ def command(start_empty: bool, **flags: Any) -> None:
 
     Each option can also be set by the variable in brackets, in the environment or in a .env file.
     """
+    gc.disable()  # while everything is loaded there is nothing to collect; `_tidy` turns it on
     settings = _fit_descriptors(Settings.load(flags))
     logs.install(settings.log_level, settings.log_format)
     with contextlib.suppress(KeyboardInterrupt):
@@ -99,14 +101,21 @@ async def _serve(gateway: Gateway) -> int:
     try:
         _announce(services, settings.host, port)
         write_private(discovery, codec.dumps({"url": _url(settings.host, port), "pid": os.getpid()}).decode())
-        gc.collect()
-        gc.freeze()  # what is loaded by now stays for good: the collector need not look at it again
+        # Not before the first answers: it takes as long as a hundred of them.
+        asyncio.get_running_loop().call_later(_TIDY_AFTER, _tidy)
         await _signalled()
         log.info("Stopping")
     finally:
         discovery.unlink(missing_ok=True)
         await runner.cleanup()
     return 0
+
+
+def _tidy() -> None:
+    """What was loaded at the start stays for good: the collector need not look at it again."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 async def _signalled() -> None:

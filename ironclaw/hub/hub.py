@@ -26,8 +26,8 @@ from ironclaw.hub.channels import Channel, Client, Released, framed
 log = logging.getLogger(__name__)
 
 _BLOCK = 10_000  # ids promised at a time
-_RING_EVENTS = 10_000
-_RING_BYTES = 8 << 20
+_RING_EVENTS = 5_000
+_RING_BYTES = 4 << 20
 _PAGE_EVENTS = 500
 _PAGE_BYTES = 256 << 10
 _KEEP_EVENTS = 100_000

@@ -19,6 +19,7 @@ Without a language model I work with your notes and this machine:
 _SHOWN_LINES = 60
 _LONG = 200
 _SHOWN_FILES = 20
+_MORE_HITS = "More lines match: use more words, or read the note."  # the last line of a MemorySearch that was cut
 _HIT = re.compile(r"(?P<path>[^\t\n]+?):(?P<line>\d+):(?P<text>[^\n]*)")
 
 
@@ -85,11 +86,12 @@ def found(result: str, words: Sequence[str], *, hint: bool, quote: bool = False)
     """A search's answer; where there is nothing, what was searched and one next step."""
     head, lines = hits(result)
     if quote and lines:
-        return "\n".join(f"From `{hit.place}`: {hit.text}" for hit in lines)
+        return "\n\n".join(f"From `{hit.place}`: {hit.text}" for hit in lines)
     if lines:
         notes = len({hit.path for hit in lines})
         shown = [f"- `{hit.place}`{f' (under “{hit.heading}”)' if hit.heading else ''} {hit.text}" for hit in lines]
-        return "\n".join([f"{_plural(len(lines), 'line')} in {_plural(notes, 'note')}:", *shown])
+        cut = "\n\nThere are more: `find` with more words narrows it down." if result.endswith(_MORE_HITS) else ""
+        return "\n".join([f"{_plural(len(lines), 'line')} in {_plural(notes, 'note')}:", *shown]) + cut
     count = re.fullmatch(r"No line matches in (\d+) notes?\.", head)
     if count is None:
         return head
@@ -144,9 +146,11 @@ def files(result: str) -> str:
     if not rows:
         return result
     lines = [f"- {path} ({_size(int(size))}, {modified[:10]})" for path, size, modified in rows[:_SHOWN_FILES]]
-    if len(rows) > _SHOWN_FILES:
-        lines.append(f"and {len(rows) - _SHOWN_FILES} more")
-    return "\n".join([f"{_plural(len(rows), 'note')}:", *lines])
+    unlisted = re.search(r"\nand (\d+) more$", result)
+    total = len(rows) + (int(unlisted[1]) if unlisted else 0)
+    if total > len(lines):
+        lines.append(f"and {total - len(lines)} more")
+    return "\n".join([f"{_plural(total, 'note')}:", *lines])
 
 
 def _size(count: int) -> str:

@@ -67,7 +67,8 @@ def understand(text: str, today: date) -> Plan:
     said = text.strip()
     if redact.remove_keys(said) != said or KEY_REMOVED in said:
         return Plan("key")
-    if note := _NOTE.fullmatch(said):
+    note = _NOTE.fullmatch(said)
+    if note and (note[1] or not said.endswith("?")):
         return Plan("add", (note[1] or note[2]).strip())
     if search := _SEARCH.fullmatch(said):
         return Plan("search", search[1].strip())
