@@ -78,7 +78,7 @@ class Database:
         """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         if self._task.done():
-            future.set_exception(Unavailable("The database is closed."))
+            future.set_exception(DatabaseFailed("The database is closed.", retry_after=5))
         else:
             self._queue.put_nowait(_Waiting(function, future))
         return future

@@ -1,6 +1,7 @@
 """Errors as replies: which status each domain error has, and the one JSON shape they all take."""
 
 import difflib
+import functools
 import math
 from collections.abc import Iterable
 
@@ -67,10 +68,14 @@ def render(
     **more: str,
 ) -> web.Response:
     """`{"error": {"code", "message", "field"?, ...}}`."""
-    body = {"code": code, "message": message, **({"field": field} if field else {}), **more}
-    return web.Response(
-        status=status, body=codec.dumps({"error": body}) + b"\n", content_type="application/json", headers=headers
-    )
+    payload = _payload(code, message, field, tuple(more.items()))
+    return web.Response(status=status, body=payload, content_type="application/json", headers=headers)
+
+
+@functools.lru_cache(maxsize=64)  # refusals come in floods, and are always the same
+def _payload(code: str, message: str, field: str | None, more: tuple[tuple[str, str], ...]) -> bytes:
+    body = {"code": code, "message": message, **({"field": field} if field else {}), **dict(more)}
+    return codec.dumps({"error": body}) + b"\n"
 
 
 def http_response(error: web.HTTPException, path: str, known: Iterable[str]) -> web.Response:

@@ -20,7 +20,7 @@ MakeProcess = Callable[..., GatewayProcess]
 PASSING = {"thinking", "queued", "stream_chunk", "reasoning_chunk"}
 TOOLS = {"tool_started", "tool_completed"}
 ENDS = {"completed", "interrupted", "failed", "stopped"}
-SLOW = "read long.md"  # minutes of words at the pace that these tests set
+SLOW = "read long.md"  # most of a minute of words at the pace `1`, which the assistant shares out over a long answer
 
 # A program of someone else's around the gateway: a model that calls one tool, and a tool that is seen from outside.
 HOST = """
@@ -62,11 +62,11 @@ asyncio.run(main())
 """
 
 
-def write_long_note(gateway: GatewayProcess) -> None:
+def write_note(gateway: GatewayProcess, *, lines: int = 200, words: int = 50) -> None:
     workspace = gateway.home / "workspace"
     workspace.mkdir(parents=True, exist_ok=True)
-    lines = [" ".join(f"word{line}-{number}" for number in range(50)) for line in range(200)]
-    (workspace / "long.md").write_text("\n".join(lines))
+    text = [" ".join(f"word{line}-{number}" for number in range(words)) for line in range(lines)]
+    (workspace / "long.md").write_text("\n".join(text))
 
 
 def history(gateway: GatewayProcess, thread_id: str) -> list[dict[str, Any]]:
@@ -170,8 +170,8 @@ def read_some(gateway: GatewayProcess, thread_id: str, seconds: float) -> list[d
 def test_r02_a_turn_cut_off_in_the_middle_is_marked_keeps_its_text_and_its_thread_goes_on(
     gateway_process: MakeProcess,
 ) -> None:
-    gateway = gateway_process(BUILTIN_WORD_DELAY="0.02")
-    write_long_note(gateway)
+    gateway = gateway_process(BUILTIN_WORD_DELAY="1")
+    write_note(gateway)
     gateway.start()
     seen = read_some(gateway, "a", 1.3)
     text = "".join(event["content"] for event in seen if event["event"] == "stream_chunk")
@@ -196,8 +196,8 @@ def test_r02_a_turn_cut_off_in_the_middle_is_marked_keeps_its_text_and_its_threa
 def test_r02_a_client_that_comes_back_gets_one_reset_then_every_durable_event_once_and_only_new_ids(
     gateway_process: MakeProcess,
 ) -> None:
-    gateway = gateway_process(BUILTIN_WORD_DELAY="0.02")
-    write_long_note(gateway)
+    gateway = gateway_process(BUILTIN_WORD_DELAY="1")
+    write_note(gateway)
     gateway.start()
     seen = read_some(gateway, "a", 0.8)
     last = seen[-1]["id"]
@@ -254,7 +254,7 @@ def test_r03_each_acknowledged_send_was_synced_to_the_disk_before_its_reply_left
     gateway_process: MakeProcess, tmp_path: Path
 ) -> None:
     gateway = gateway_process(BUILTIN_WORD_DELAY="20")
-    write_long_note(gateway)
+    write_note(gateway, lines=1, words=9)
     trace = tmp_path / "trace"
     calls = "trace=fdatasync,fsync,recvfrom,sendto"
     gateway.start(prefix=("strace", "-f", "-qq", "-s", "64", "-e", calls, "-o", str(trace)))

@@ -18,29 +18,61 @@ export class ApiError extends Error {
 export class Api extends EventTarget {
   #token;
 
+  /** @param {string|null} token null: somebody before the gateway says who we are */
   constructor(token) {
     super();
     this.#token = token;
   }
 
   status() {
-    return this.#json("status");
+    return this.#json("GET", "status");
   }
 
-  /** @param {{threadId?: string|null, cursor?: string|null}} which without a thread: the default one */
-  history({ threadId = null, cursor = null } = {}) {
-    return this.#json(`chat/history?${query({ thread_id: threadId, cursor, limit: 50 })}`);
+  /** @param {{threadId?: string|null, cursor?: string|null, limit?: number}} which without a thread: the default one */
+  history({ threadId = null, cursor = null, limit = 50 } = {}) {
+    return this.#json("GET", `chat/history?${query({ thread_id: threadId, cursor, limit })}`);
+  }
+
+  threads(cursor = null) {
+    return this.#json("GET", `chat/threads?${query({ cursor, limit: 100 })}`);
+  }
+
+  createThread() {
+    return this.#json("POST", "chat/threads", { body: {} });
+  }
+
+  /** @param {{title?: string, pinned?: boolean}} changes */
+  changeThread(threadId, changes) {
+    return this.#json("PATCH", threadPath(threadId), { body: changes });
+  }
+
+  deleteThread(threadId) {
+    return this.#json("DELETE", threadPath(threadId));
+  }
+
+  /** A new thread with what was said before *messageId*. */
+  forkThread(threadId, messageId) {
+    return this.#json("POST", `${threadPath(threadId)}/fork`, { body: { message_id: messageId } });
+  }
+
+  /** @param {"markdown"|"json"} format */
+  exportThread(threadId, format) {
+    return this.#fetch(`${threadPath(threadId)}/export?${query({ format })}`, { signal: timeout(TIMEOUT) });
+  }
+
+  search(text) {
+    return this.#json("GET", `chat/search?${query({ query: text, limit: 50 })}`);
   }
 
   /** The same *key* never runs a message twice, however often it is sent. */
   send(message, threadId, key) {
     const body = threadId === null ? { message } : { message, thread_id: threadId };
-    return this.#json("chat/send", { body, headers: { "Idempotency-Key": key } });
+    return this.#json("POST", "chat/send", { body, headers: { "Idempotency-Key": key } });
   }
 
   /** Ends the running turn; with *waiting* also what waits behind it. */
   stop(threadId, { waiting }) {
-    return this.#json("chat/stop", { body: { thread_id: threadId, queued: waiting ? "drop" : "keep" } });
+    return this.#json("POST", "chat/stop", { body: { thread_id: threadId, queued: waiting ? "drop" : "keep" } });
   }
 
   /** The open event stream, from after *lastId*. */
@@ -48,10 +80,9 @@ export class Api extends EventTarget {
     return this.#fetch(`chat/events?${query({ last_event_id: lastId })}`, { headers: { Accept: "text/event-stream" }, signal });
   }
 
-  async #json(path, { body, headers = {} } = {}) {
-    const request = { headers: { Accept: "application/json", ...headers }, signal: timeout(TIMEOUT) };
+  async #json(method, path, { body, headers = {} } = {}) {
+    const request = { method, headers: { Accept: "application/json", ...headers }, signal: timeout(TIMEOUT) };
     if (body !== undefined) {
-      request.method = "POST";
       request.body = JSON.stringify(body);
       request.headers["Content-Type"] = "application/json";
     }
@@ -72,11 +103,14 @@ export class Api extends EventTarget {
   }
 
   async #attempt(path, request) {
-    // A header can't carry other characters: such a token is wrong without asking.
-    if (!/^[\x21-\x7e]+$/.test(this.#token)) return new Response(null, { status: 401 });
-    const headers = { ...request.headers, Authorization: `Bearer ${this.#token}` };
+    const headers = { ...request.headers };
+    if (this.#token !== null) {
+      // A header can't carry other characters: such a token is wrong without asking.
+      if (!/^[\x21-\x7e]+$/.test(this.#token)) return new Response(null, { status: 401 });
+      headers.Authorization = `Bearer ${this.#token}`;
+    }
     try {
-      return await fetch(`./api/${path}`, { ...request, headers, cache: "no-store", credentials: "omit" });
+      return await fetch(`./api/${path}`, { ...request, headers, cache: "no-store" });
     } catch (error) {
       if (error.name === "AbortError") throw error;
       throw unreachable();
@@ -97,6 +131,10 @@ async function errorOf(response) {
 
 function unreachable() {
   return new ApiError({ code: "unreachable", message: "The gateway can't be reached. Check that it is running and that you are on its network." });
+}
+
+function threadPath(threadId) {
+  return `chat/threads/${encodeURIComponent(threadId)}`;
 }
 
 function query(values) {

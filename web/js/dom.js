@@ -1,5 +1,7 @@
 /** Small helpers for the page's nodes. Repeated things stand as templates in index.html. */
 
+import { fullTime } from "./times.js";
+
 /** A fresh copy of the first element in the template *name*. */
 export function fromTemplate(name) {
   return document.getElementById(`${name}-template`).content.firstElementChild.cloneNode(true);
@@ -19,6 +21,24 @@ export function setText(node, text) {
 export function showText(node, text) {
   setText(node, text ?? "");
   node.hidden = !text;
+}
+
+/** Makes *nodes* the children of *parent*; only those that are out of place are moved. */
+export function arrange(parent, nodes) {
+  const wanted = new Set(nodes);
+  for (const child of [...parent.children]) if (!wanted.has(child)) child.remove();
+  nodes.forEach((node, index) => {
+    if (parent.children[index] !== node) parent.insertBefore(node, parent.children[index] ?? null);
+  });
+}
+
+/** A `<time>` with the full time as its tooltip. */
+export function timeNode(date, words) {
+  const node = document.createElement("time");
+  node.dateTime = date.toISOString();
+  node.title = fullTime(date);
+  node.textContent = words;
+  return node;
 }
 
 /** Says *text* to screen readers, once. */

@@ -1,16 +1,18 @@
-/** Markdown cut into blocks: headings, paragraphs, lists, code, quotes, rules. Pure; the tree is that of `markdown-inline.js`. */
+/** Markdown cut into blocks: headings, paragraphs, lists, code, quotes, tables. Pure; the tree is that of `markdown-inline.js`. */
 
 import { element, parseInline } from "./markdown-inline.js";
+import { isTable, readTable } from "./markdown-table.js";
 
 const FENCE = /^( {0,3})(`{3,}|~{3,})[ \t]*([^`]*)$/;
 const HEADING = /^ {0,3}(#{1,6})[ \t]+(.*?)[ \t]*#*[ \t]*$/;
 const RULE = /^ {0,3}([-*_])(?:[ \t]*\1){2,}[ \t]*$/;
 const QUOTE = /^ {0,3}> ?/;
 const ITEM = /^( {0,3})([-*+]|\d{1,9}[.)])([ \t]+)(?=\S)/;
+const TASK = /^\[([ xX])\][ \t]+(?=\S)/;
 const INDENTED = /^(?: {2,}|\t)/;
 const DEEPEST = 8;
 // The page has the first heading, each view the second.
-const HEADINGS = ["h3", "h4", "h5", "h5", "h5", "h5"];
+const HEADINGS = ["h3", "h4", "h5", "h6", "h6", "h6"];
 
 /**
  * @param {string} text with "\n" as line end
@@ -36,17 +38,20 @@ function readBlock(lines, at, depth) {
   if (RULE.test(line)) return [element("hr"), at + 1];
   if (depth < DEEPEST && QUOTE.test(line)) return readQuote(lines, at, depth);
   if (depth < DEEPEST && ITEM.test(line)) return readList(lines, at, depth);
+  if (isTable(lines, at)) return readTable(lines, at, interrupts);
   return readParagraph(lines, at);
 }
 
 function readFence(lines, at) {
-  const [, indent, mark] = FENCE.exec(lines[at]);
+  const [, indent, mark, language] = FENCE.exec(lines[at]);
   const closing = new RegExp(`^ {0,3}\\${mark[0]}{${mark.length},}[ \\t]*$`);
   const margin = new RegExp(`^ {0,${indent.length}}`);
   const code = [];
   let next = at + 1;
   while (next < lines.length && !closing.test(lines[next])) code.push(lines[next++].replace(margin, ""));
-  return [element("pre", [element("code", [code.join("\n")])], { tabindex: "0" }), next + 1 > lines.length ? lines.length : next + 1];
+  const head = element("div", [element("span", [language.trim()]), element("button", ["Copy"], { type: "button", class: "quiet copy" })], { class: "code-head" });
+  const text = element("pre", [element("code", [code.join("\n")])], { tabindex: "0" });
+  return [element("div", [head, text], { class: "code" }), Math.min(next + 1, lines.length)];
 }
 
 function readQuote(lines, at, depth) {
@@ -59,7 +64,7 @@ function readQuote(lines, at, depth) {
 function readParagraph(lines, at) {
   const inner = [lines[at].trimStart()];
   let next = at + 1;
-  while (next < lines.length && lines[next].trim() !== "" && !interrupts(lines[next])) inner.push(lines[next++].trimStart());
+  while (next < lines.length && lines[next].trim() !== "" && !interrupts(lines[next]) && !isTable(lines, next)) inner.push(lines[next++].trimStart());
   return [element("p", parseInline(inner.join("\n").trimEnd())), next];
 }
 
@@ -90,14 +95,21 @@ function belongs(lines, at, ordered) {
 
 function readItem(lines, at, depth) {
   const marker = ITEM.exec(lines[at])[0];
-  const inner = [lines[at].slice(marker.length)];
+  const first = lines[at].slice(marker.length);
+  const task = TASK.exec(first);
+  const inner = [first.slice(task?.[0].length ?? 0)];
   const margin = new RegExp(`^(?:\\t| {0,${marker.length}})`);
   let next = at + 1;
   while (next < lines.length && continues(lines, next)) inner.push(lines[next++].replace(margin, ""));
-  const [first, ...others] = nodes(inner, depth);
+  const [lead, ...others] = nodes(inner, depth);
   while (next < lines.length && lines[next].trim() === "" && ITEM.test(lines[next + 1] ?? "")) next += 1;
-  const lead = first?.tag === "p" ? first.children : first ? [first] : [];
-  return [element("li", [...lead, ...others]), next];
+  const text = lead?.tag === "p" ? lead.children : lead ? [lead] : [];
+  if (task === null) return [element("li", [...text, ...others]), next];
+  return [element("li", [taskBox(task[1] !== " "), ...text, ...others], { class: "task" }), next];
+}
+
+function taskBox(done) {
+  return element("span", [], { class: done ? "task-box done" : "task-box", role: "img", "aria-label": done ? "done" : "open" });
 }
 
 function continues(lines, at) {

@@ -1,35 +1,28 @@
 /** Messages on their way, kept in the tab until the gateway has them: a reload loses no word. */
 
-const KEY = "ironclaw.outbox";
+import { tab } from "./storage.js";
+
+const NAME = "outbox";
 
 /** @typedef {{key: string, text: string, threadId: string|null, reason: string|null}} Letter */
 
-/** @returns {Letter[]} */
-export function letters() {
-  try {
-    return JSON.parse(sessionStorage.getItem(KEY) ?? "[]");
-  } catch {
-    return [];
-  }
+/**
+ * The letters of one thread. One without a thread was written before the default one was known.
+ * @returns {Letter[]}
+ */
+export function lettersTo(threadId) {
+  return all().filter((letter) => letter.threadId === threadId || letter.threadId === null);
 }
 
 /** @param {Letter} letter */
 export function putLetter(letter) {
-  save([...letters().filter((other) => other.key !== letter.key), letter]);
+  tab.setValue(NAME, [...all().filter((other) => other.key !== letter.key), letter]);
 }
 
 export function removeLetter(key) {
-  save(letters().filter((letter) => letter.key !== key));
+  tab.setValue(NAME, all().filter((letter) => letter.key !== key));
 }
 
-export function forgetLetters() {
-  save([]);
-}
-
-function save(all) {
-  try {
-    sessionStorage.setItem(KEY, JSON.stringify(all));
-  } catch {
-    return; // Without storage a message lives as long as the page.
-  }
+function all() {
+  return tab.getValue(NAME, []);
 }

@@ -1,8 +1,9 @@
 /** Where the token lives: in this tab, or on this device when asked. Never in an address for longer than it takes to read. */
 
-const KEY = "ironclaw.token";
+import { device, tab } from "./storage.js";
+
+const NAME = "token";
 const HASH = /^#token=([^&]+)/;
-let held = null;
 
 /** Takes the token out of `#token=T`, out of the address bar and the history entry; whether there was one. */
 export function takeFromAddress() {
@@ -15,19 +16,17 @@ export function takeFromAddress() {
 
 /** @returns {string|null} */
 export function current() {
-  return held ?? read(() => sessionStorage) ?? read(() => localStorage);
+  return tab.get(NAME) ?? device.get(NAME);
 }
 
 export function keep(token, { onDevice }) {
-  held = token;
-  write(() => sessionStorage, token);
-  if (onDevice) write(() => localStorage, token);
+  tab.set(NAME, token);
+  if (onDevice) device.set(NAME, token);
 }
 
 export function forget() {
-  held = null;
-  write(() => sessionStorage, null);
-  write(() => localStorage, null);
+  tab.set(NAME, null);
+  device.set(NAME, null);
 }
 
 function decode(text) {
@@ -35,23 +34,5 @@ function decode(text) {
     return decodeURIComponent(text);
   } catch {
     return text;
-  }
-}
-
-// Storage may be switched off in the browser; then the token lasts as long as the page.
-function read(storage) {
-  try {
-    return storage().getItem(KEY);
-  } catch {
-    return null;
-  }
-}
-
-function write(storage, token) {
-  try {
-    if (token === null) storage().removeItem(KEY);
-    else storage().setItem(KEY, token);
-  } catch {
-    return;
   }
 }

@@ -1,10 +1,13 @@
 /** The turns of one thread in order, known by their `message_id`; history and live events meet here. */
 
+import { arrange } from "../dom.js";
+import { TurnWindow } from "../turn-window.js";
 import { Turn } from "./turn.js";
 
 export class ChatLog {
   #container;
   #turns = [];
+  #window = new TurnWindow();
 
   constructor(container) {
     this.#container = container;
@@ -22,35 +25,72 @@ export class ChatLog {
     return this.#turns.some((turn) => turn.state === "running");
   }
 
+  /** Whether the page shows the newest turn, and whether it shows the oldest one that was read. */
+  get atEnd() {
+    return this.#window.atEnd;
+  }
+
+  get atStart() {
+    return this.#window.from === 0;
+  }
+
   find(id) {
     return this.#turns.find((turn) => turn.id === id);
+  }
+
+  /** The turn that stands on the page as *node*. */
+  turnOf(node) {
+    return this.#turns.find((turn) => turn.root === node);
   }
 
   /** Shows a message of this page that the gateway does not have yet. */
   add(turn) {
     this.#turns.push(turn);
-    this.#container.append(turn.root);
+    this.#window.appended();
+    this.#arrange();
   }
 
   remove(turn) {
-    this.#turns = this.#turns.filter((other) => other !== turn);
-    turn.root.remove();
+    const index = this.#turns.indexOf(turn);
+    if (index < 0) return;
+    this.#turns.splice(index, 1);
+    this.#window.removed(index);
+    this.#arrange();
   }
 
-  /** Shows exactly the turns of *history*, and after them what is still to be sent. */
+  /** Has exactly the turns of *history*, and after them what is still to be sent. */
   replace(history) {
     const loaded = this.#load(history);
     this.#turns = [...loaded, ...this.#turns.filter((turn) => turn.id === null)];
-    const nodes = this.#turns.map((turn) => turn.root);
-    const same = nodes.length === this.#container.children.length && nodes.every((node, index) => node === this.#container.children[index]);
-    if (!same) this.#container.replaceChildren(...nodes);
+    this.#window.length = this.#turns.length;
+    this.showEnd();
   }
 
-  /** Puts an older page before what is shown. */
+  /** Has an older page before what was read; `showOlder` or `showAround` bring it onto the page. */
   prepend(history) {
     const older = this.#load(history).filter((turn) => !this.#turns.includes(turn));
     this.#turns.unshift(...older);
-    this.#container.prepend(...older.map((turn) => turn.root));
+    this.#window.prepended(older.length);
+  }
+
+  showEnd() {
+    this.#window.toEnd();
+    this.#arrange();
+  }
+
+  showOlder() {
+    this.#window.up();
+    this.#arrange();
+  }
+
+  showNewer() {
+    this.#window.down();
+    this.#arrange();
+  }
+
+  showAround(turn) {
+    this.#window.around(this.#turns.indexOf(turn));
+    this.#arrange();
   }
 
   /** Takes one event of this thread; whether it changed anything. */
@@ -66,6 +106,11 @@ export class ChatLog {
     if (turn.id !== null) return;
     if (this.find(id)) this.remove(turn);
     else turn.accepted(id);
+  }
+
+  #arrange() {
+    const shown = this.#turns.slice(this.#window.from, this.#window.to);
+    arrange(this.#container, shown.map((turn) => turn.root));
   }
 
   // An unknown message is either ours, heard of before its sending was answered, or someone else's.

@@ -1,9 +1,9 @@
 /** Where messages are written: grows with its text, keeps a draft, and its one button sends or stops. */
 
 import { part, setText } from "../dom.js";
+import { tab } from "../storage.js";
 
 const LABELS = { idle: "Send", running: "Stop", stopping: "Stopping…" };
-const DRAFT = "ironclaw.draft";
 
 /** Fires "send" with the text, and "stop". */
 export class Composer extends EventTarget {
@@ -11,6 +11,7 @@ export class Composer extends EventTarget {
   #input;
   #action;
   #state = "idle";
+  #draft = null;
 
   constructor(root) {
     super();
@@ -25,11 +26,11 @@ export class Composer extends EventTarget {
     this.#input.addEventListener("input", () => this.#changed());
   }
 
-  /** For when the composer has come onto the page. */
-  opened() {
-    this.#input.value = readDraft();
-    this.#fit();
-    this.#input.focus();
+  /** From now on the draft of *threadId* is kept; what was written before it was known goes on top. */
+  keepDraftOf(threadId) {
+    this.#draft = `draft.${threadId}`;
+    this.#input.value = [tab.get(this.#draft), this.#input.value].filter(Boolean).join("\n");
+    this.#changed();
   }
 
   get empty() {
@@ -78,33 +79,13 @@ export class Composer extends EventTarget {
   }
 
   #changed() {
-    this.#fit();
-    writeDraft(this.#input.value);
-  }
-
-  #fit() {
-    this.#input.style.height = "auto";
-    this.#input.style.height = `${this.#input.scrollHeight}px`;
+    fitToText(this.#input);
+    if (this.#draft !== null) tab.set(this.#draft, this.#input.value || null);
   }
 }
 
-export function forgetDraft() {
-  writeDraft("");
-}
-
-function readDraft() {
-  try {
-    return sessionStorage.getItem(DRAFT) ?? "";
-  } catch {
-    return "";
-  }
-}
-
-function writeDraft(text) {
-  try {
-    if (text === "") sessionStorage.removeItem(DRAFT);
-    else sessionStorage.setItem(DRAFT, text);
-  } catch {
-    return; // Without storage the draft lives as long as the page.
-  }
+/** Makes *area* as high as what is written in it. */
+export function fitToText(area) {
+  area.style.height = "auto";
+  area.style.height = `${area.scrollHeight}px`;
 }

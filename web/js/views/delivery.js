@@ -1,7 +1,7 @@
 /** Gets messages to the gateway: each under one key, so that it runs once however often it is tried. */
 
 import { randomKey } from "../dom.js";
-import { letters, putLetter, removeLetter } from "../outbox.js";
+import { lettersTo, putLetter, removeLetter } from "../outbox.js";
 import { Turn } from "./turn.js";
 import { countdown } from "./notice.js";
 
@@ -30,14 +30,19 @@ export class Delivery extends EventTarget {
   }
 
   /** What a reload cut short is sent on; what had failed waits for its Retry. */
-  resume() {
-    for (const { key, text, threadId, reason } of letters()) {
+  resume(threadId) {
+    for (const { key, text, reason } of lettersTo(threadId)) {
+      if (this.#has(key)) continue;
       const turn = new Turn({ message: text });
       this.#log.add(turn);
       this.#keys.set(turn, key);
       if (reason === null) this.send(turn, threadId, key);
       else turn.unsent(reason);
     }
+  }
+
+  #has(key) {
+    return [...this.#keys.values()].includes(key);
   }
 
   async send(turn, threadId, key = this.#keys.get(turn) ?? randomKey()) {

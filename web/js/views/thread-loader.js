@@ -25,7 +25,7 @@ export class ThreadLoader extends EventTarget {
     return this.#older !== null;
   }
 
-  /** The newest page of *threadId* (of the default thread when it is gone), or null when another call took over. */
+  /** The newest page of *threadId* (null: the default thread), or null when another call took over. Throws when it is gone. */
   async newest(threadId) {
     const run = ++this.#run;
     this.#pause.end();
@@ -34,7 +34,7 @@ export class ThreadLoader extends EventTarget {
       const [page, error] = await this.#api.history({ threadId }).then((found) => [found, null], (reason) => [null, reason]);
       if (run !== this.#run || error?.status === 401) return null;
       if (page) return this.#loaded(page);
-      if (error.status === 404) threadId = null;
+      if (error.status === 404 || error.status === 422) throw error;
       const wait = this.#backoff.next(error.retryAfter);
       this.dispatchEvent(new CustomEvent("trouble", { detail: { error, wait } }));
       await this.#pause.wait(wait);
@@ -43,12 +43,12 @@ export class ThreadLoader extends EventTarget {
   }
 
   /** The page before the oldest one read, or null when it is on its way. */
-  async older(threadId) {
+  async older(threadId, limit) {
     if (this.#loadingOlder) return null;
     this.#loadingOlder = true;
     const run = this.#run;
     try {
-      const page = await this.#api.history({ threadId, cursor: this.#older });
+      const page = await this.#api.history({ threadId, cursor: this.#older, limit });
       if (run !== this.#run) return null;
       this.#older = page.next_cursor ?? null;
       return page;
