@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ironclaw.version import __version__
 
 if TYPE_CHECKING:
+    from ironclaw.auth import Principal
     from ironclaw.gateway import Gateway, create_app
     from ironclaw.llm.provider import Provider
     from ironclaw.settings import Settings
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Gateway": "ironclaw.gateway",
+    "Principal": "ironclaw.auth",
     "Provider": "ironclaw.llm.provider",
     "Risk": "ironclaw.tools",
     "Settings": "ironclaw.settings",
@@ -27,6 +29,7 @@ _HOMES = {
 
 __all__ = [
     "Gateway",
+    "Principal",
     "Provider",
     "Risk",
     "Settings",

@@ -1,6 +1,8 @@
 """Who may come in: the token, and who a request then speaks for. What a request looks like is known to `api/`."""
 
 import hmac
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import attrs
 
@@ -13,6 +15,9 @@ class Principal:
 
 
 OWNER = Principal("owner")
+
+Authenticate = Callable[[Any], "Principal | Awaitable[Principal | None] | None"]
+"""A host program's own login: gets the aiohttp request, gives who it speaks for, or None to refuse it. Replaces tokens."""
 
 
 class TokenAuthority:

@@ -13,6 +13,7 @@ from typing import Self
 
 from aiohttp import web
 
+from ironclaw.auth import Authenticate
 from ironclaw.errors import ProviderError
 from ironclaw.events import Event, Response, TurnFailed
 from ironclaw.llm.provider import Provider
@@ -24,7 +25,9 @@ from ironclaw.tools import Tool
 class Gateway:
     """One agent gateway. Nothing is opened before it is entered, or its application starts.
 
-    *llm* answers in place of what the settings name; *tools* join the built-in ones.
+    *llm* answers in place of what the settings name; *tools* join the built-in ones. *authenticate* is a login of the
+    host program's own and replaces tokens: as its authority may be ambient (a cookie, say), every write must then come
+    with the page's own Origin and as `application/json`.
     """
 
     def __init__(
@@ -33,11 +36,13 @@ class Gateway:
         *,
         llm: Provider | None = None,
         tools: Iterable[Tool] = (),
+        authenticate: Authenticate | None = None,
         start_empty: bool = False,
     ) -> None:
         self.settings = settings if settings is not None else Settings()
         self._llm = llm
         self._tools = tuple(tools)
+        self._authenticate = authenticate
         self._start_empty = start_empty
         self._services: Services | None = None
         self._users = 0
@@ -48,7 +53,22 @@ class Gateway:
         """An aiohttp application that serves this gateway, for a runner or as a sub-application."""
         from ironclaw.api.app import build_app  # noqa: PLC0415 - without HTTP nothing of it is loaded
 
-        return build_app(self.settings, self._running)
+        return build_app(self.settings, self._running, ambient=self._authenticate is not None)
+
+    def mount(self, host: web.Application, prefix: str) -> web.Application:
+        """Serve this gateway below *prefix* (`/claw`) of a host application; the sub-application that does it.
+
+        The prefix without its slash at the end is redirected, so that the page's relative addresses work.
+        """
+        prefix = "/" + prefix.strip("/")
+
+        async def to_the_page(_: web.Request) -> web.StreamResponse:
+            raise web.HTTPPermanentRedirect(f"{prefix.rpartition('/')[2]}/")
+
+        host.router.add_get(prefix, to_the_page)
+        app = self.app()
+        host.add_subapp(prefix, app)
+        return app
 
     @property
     def services(self) -> Services:
@@ -68,7 +88,13 @@ class Gateway:
     async def __aenter__(self) -> Self:
         async with self._starting:
             if self._services is None:
-                manager = open_services(self.settings, llm=self._llm, tools=self._tools, start_empty=self._start_empty)
+                manager = open_services(
+                    self.settings,
+                    llm=self._llm,
+                    tools=self._tools,
+                    authenticate=self._authenticate,
+                    start_empty=self._start_empty,
+                )
                 self._services = await self._stack.enter_async_context(manager)
             self._users += 1
         return self
@@ -108,7 +134,11 @@ class Gateway:
 
 
 def create_app(
-    settings: Settings | None = None, *, llm: Provider | None = None, tools: Iterable[Tool] = ()
+    settings: Settings | None = None,
+    *,
+    llm: Provider | None = None,
+    tools: Iterable[Tool] = (),
+    authenticate: Authenticate | None = None,
 ) -> web.Application:
     """The application of a new gateway: `Gateway(...).app()`."""
-    return Gateway(settings, llm=llm, tools=tools).app()
+    return Gateway(settings, llm=llm, tools=tools, authenticate=authenticate).app()

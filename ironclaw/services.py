@@ -8,7 +8,7 @@ import attrs
 
 from ironclaw.agent import Agent, Toolbox
 from ironclaw.agent.clock import TIME
-from ironclaw.auth import TokenAuthority
+from ironclaw.auth import Authenticate, TokenAuthority
 from ironclaw.chat.schema import MIGRATIONS as CHAT
 from ironclaw.chat.search import MIGRATIONS as CHAT_SEARCH
 from ironclaw.chat.service import ChatService
@@ -47,13 +47,19 @@ class Services:
     limits: RateLimits
     slots: StreamSlots
     authority: TokenAuthority
+    authenticate: Authenticate | None
     token: str = attrs.field(repr=False)
     token_is_new: bool
 
 
 @contextlib.asynccontextmanager
 async def open_services(
-    settings: Settings, *, llm: Provider | None = None, tools: Iterable[Tool] = (), start_empty: bool = False
+    settings: Settings,
+    *,
+    llm: Provider | None = None,
+    tools: Iterable[Tool] = (),
+    authenticate: Authenticate | None = None,
+    start_empty: bool = False,
 ) -> AsyncIterator[Services]:
     """Start all parts, and end them in the opposite order.
 
@@ -107,6 +113,7 @@ async def open_services(
             limits=RateLimits(api=settings.api_rate, chat=settings.chat_rate, login=settings.login_rate),
             slots=slots,
             authority=TokenAuthority(token),
+            authenticate=authenticate,
             token=token,
             token_is_new=kept is None,
         )

@@ -17,12 +17,16 @@ from ironclaw.services import Services
 from ironclaw.settings import Settings
 
 
-def build_app(settings: Settings, start: Callable[[], AbstractAsyncContextManager[Services]]) -> web.Application:
+def build_app(
+    settings: Settings, start: Callable[[], AbstractAsyncContextManager[Services]], *, ambient: bool = False
+) -> web.Application:
     """The application. *start* brings up the services when the server starts, and ends them with it.
+
+    *ambient*: a browser may send the caller's authority by itself, so writes must show that a page of ours meant them.
 
     Can be given to `web.run_app`, to a runner of the caller's own, or to `add_subapp`.
     """
-    gate = Gate(OriginRules(settings), settings.frame_ancestors)
+    gate = Gate(OriginRules(settings, ambient=ambient), settings.frame_ancestors, ambient=ambient)
     app = web.Application(middlewares=gate.middlewares)
     app[ROUTE_ROWS] = ROUTES
     app[REQUEST_LOG] = RequestLog()

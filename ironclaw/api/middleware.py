@@ -16,9 +16,9 @@ from aiohttp import web
 from ironclaw.api import errors
 from ironclaw.api.keys import PRINCIPAL, REQUEST_ID, REQUEST_LOG, SERVICES
 from ironclaw.api.origins import OriginRules
-from ironclaw.api.requests import BODY_LIMIT, client_address
-from ironclaw.auth import Principal
-from ironclaw.errors import BadRequest, Forbidden, IronclawError
+from ironclaw.api.requests import BODY_LIMIT, client_address, content_type
+from ironclaw.auth import Authenticate, Principal
+from ironclaw.errors import BadRequest, Forbidden, IronclawError, Unauthorized, UnsupportedType
 from ironclaw.services import Services
 
 log = logging.getLogger(__name__)
@@ -44,10 +44,11 @@ class Access:
 class Gate:
     """The middlewares of one application. *access* has its routes; what is not in it is closed."""
 
-    def __init__(self, rules: OriginRules, frame_ancestors: tuple[str, ...]) -> None:
+    def __init__(self, rules: OriginRules, frame_ancestors: tuple[str, ...], *, ambient: bool = False) -> None:
         self.access: dict[web.AbstractRoute, Access] = {}
         self.paths: list[str] = []
         self._rules = rules
+        self._ambient = ambient
         ancestors = " ".join(frame_ancestors) or "'none'"
         self._headers = {
             "X-Content-Type-Options": "nosniff",
@@ -105,6 +106,8 @@ class Gate:
                 421, "unknown_host", "This gateway does not answer under that name (GATEWAY_ALLOWED_HOSTS)."
             )
         origin = request.headers.get("Origin")
+        if self._ambient:
+            _check_ambient(request, origin)
         if origin is not None:
             if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
                 return self._preflight(origin)
@@ -176,12 +179,24 @@ class Gate:
         return None
 
 
+def _check_ambient(request: web.Request, origin: str | None) -> None:
+    """Where a browser sends the authority by itself, a write must show that one of our pages meant it."""
+    if request.method in _SAFE and "Upgrade" not in request.headers:
+        return
+    if origin is None:
+        raise Forbidden("Writes need an Origin header here, as browsers send it.", code="foreign_origin")
+    if request.can_read_body and content_type(request) != "application/json":
+        raise UnsupportedType("Writes must be sent as application/json here.")
+
+
 async def authenticated(request: web.Request, services: Services) -> Principal:
     """Who the request speaks for. Raises *Unauthorized*, or *RateLimited* when too many wrong tokens came from there.
 
     One kind of credential decides: a header, else, on GET and HEAD, the query. Wrong tokens have a rate of their own for
     each address, which never touches a caller with the right one.
     """
+    if services.authenticate is not None:
+        return await _host_login(request, services.authenticate)
     given = _credentials(request)
     principal = (
         services.authority.identify([token for token in given if token is not None]) if None not in given else None
@@ -192,6 +207,14 @@ async def authenticated(request: web.Request, services: Services) -> Principal:
         address = client_address(request, services.settings.trusted_proxies)
         await services.limits.spend(address, services.limits.login)
     raise errors.unauthorized()
+
+
+async def _host_login(request: web.Request, authenticate: Authenticate) -> Principal:
+    answer = authenticate(request)
+    principal = await answer if isinstance(answer, Awaitable) else answer
+    if principal is None:
+        raise Unauthorized("The program that serves this gateway did not let you in. Sign in there first.")
+    return principal
 
 
 def _credentials(request: web.Request) -> list[str | None]:

@@ -17,10 +17,10 @@ _PORTS = {"http": "80", "https": "443"}
 
 
 class OriginRules:
-    """The rules of one gateway."""
+    """The rules of one gateway. *ambient*: loopback pages are no exception, as a cookie of this host goes along with theirs."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._loopback = settings.cors_origins is not None
+    def __init__(self, settings: Settings, *, ambient: bool = False) -> None:
+        self._loopback = settings.cors_origins is not None and not ambient
         self._allowed = frozenset(settings.cors_origins or ())
         self._public = settings.public_url and "{0.scheme}://{0.netloc}".format(urlsplit(settings.public_url))
         self._hosts = frozenset(host.lower() for host in settings.allowed_hosts)
