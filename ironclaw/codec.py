@@ -9,7 +9,7 @@ import difflib
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, TypeVar, get_origin
+from typing import Any, TypeVar, get_args, get_origin
 
 import attrs
 import orjson
@@ -136,9 +136,17 @@ def _first_problem(error: BaseException, cls: type, path: str = "") -> tuple[str
         return _unknown_field(error, path)
     if isinstance(error, KeyError):
         return _longer_name(path, str(error.args[0])), "is missing"
+    if "not in literal" in str(error):
+        return path or None, f"must be one of {_choices(cls, path)}"
     if isinstance(error, ValueError) and str(error):
         return path or None, str(error)
     return path or None, "has the wrong type"
+
+
+def _choices(cls: type, path: str) -> str:
+    """The values that a field of choices may have."""
+    fields = {field.name: field.type for field in attrs.fields(attrs.resolve_types(cls))}
+    return ", ".join(map(str, get_args(fields.get(path)))) or "a few fixed words"
 
 
 def _longer(path: str, error: BaseException) -> str:

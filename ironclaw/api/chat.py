@@ -6,6 +6,7 @@ import re
 import uuid
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from typing import Literal
 
 import attrs
 from aiohttp import web
@@ -35,11 +36,15 @@ _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 
 @attrs.frozen
 class SendMessage:
-    """A message. Without *thread_id* it goes to the default thread; *ephemeral* keeps no thread at all."""
+    """A message. Without *thread_id* it goes to the default thread; *ephemeral* keeps no thread at all.
+
+    *approvals* `deny` refuses tools that would ask for an approval. None of today's tools asks.
+    """
 
     message: str
     thread_id: str | None = None
     ephemeral: bool = False
+    approvals: Literal["ask", "deny"] = "ask"
 
 
 @attrs.frozen

@@ -5,7 +5,7 @@ import types
 import typing
 from collections.abc import Sequence
 from enum import EnumType
-from typing import Any, Protocol, Union, get_args, get_origin
+from typing import Any, Literal, Protocol, Union, get_args, get_origin
 
 import attrs
 
@@ -121,6 +121,8 @@ def _schema(kind: Any, schemas: dict[str, Any]) -> dict[str, Any]:
 
 def _compound_schema(kind: Any, schemas: dict[str, Any]) -> dict[str, Any]:
     origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return {"type": "string", "enum": list(arguments)}
     if origin in {Union, types.UnionType}:
         some = [_schema(one, schemas) for one in arguments if one is not type(None)]
         return {"anyOf": [*some, {"type": "null"}]} if len(some) < len(arguments) else {"anyOf": some}

@@ -17,7 +17,7 @@ _PORTS = {"http": "80", "https": "443"}
 
 
 class OriginRules:
-    """The rules of one gateway. *ambient*: loopback pages are no exception, as a cookie of this host goes along with theirs."""
+    """The rules of one gateway. *ambient*: no exception for loopback pages, as this host's cookies go along with theirs."""
 
     def __init__(self, settings: Settings, *, ambient: bool = False) -> None:
         self._loopback = settings.cors_origins is not None and not ambient

@@ -10,8 +10,15 @@ from ironclaw.version import __version__
 
 _COMMANDS = {
     "run": "Start the gateway.",
+    "chat": "Ask the agent once, or talk with it.",
+    "status": "Say how the running gateway is.",
     "token": "Show the token, or make a new one.",
+    "config": "Print every setting and where it comes from.",
+    "completion": "Print a completion script for bash, zsh or fish.",
 }
+EXIT_UNREACHABLE = 69
+EXIT_STILL_RUNNING = 75
+EXIT_REFUSED = 77
 EXIT_CONFIG = 78
 
 

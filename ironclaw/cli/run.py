@@ -16,10 +16,10 @@ import click
 from aiohttp import web
 
 from ironclaw import codec, logs
+from ironclaw.cli.banner import announce, local_url, say
 from ironclaw.errors import ConfigError
 from ironclaw.gateway import Gateway
 from ironclaw.home import write_private
-from ironclaw.services import Services
 from ironclaw.settings import Settings
 
 log = logging.getLogger("ironclaw")
@@ -71,7 +71,7 @@ def _fit_descriptors(settings: Settings) -> Settings:
     if soft >= wanted:
         return settings
     most = max(1, soft - _OWN_DESCRIPTORS)
-    _say(f"[WARN] Only {soft} open files are allowed, so at most {most} streams are (ulimit -n raises it).")
+    say(f"[WARN] Only {soft} open files are allowed, so at most {most} streams are (ulimit -n raises it).")
     return attrs.evolve(settings, max_streams=most)
 
 
@@ -89,7 +89,7 @@ async def _serve(gateway: Gateway) -> int:
         site = web.TCPSite(runner, settings.host, settings.port, backlog=1024)
         await site.start()
     except OSError as error:
-        _say(_why_not_listening(settings, error))
+        say(_why_not_listening(settings, error))
         await runner.cleanup()
         return 1
     except ConfigError:
@@ -99,8 +99,9 @@ async def _serve(gateway: Gateway) -> int:
     port = runner.addresses[0][1]
     discovery = services.home.path / "gateway.json"
     try:
-        _announce(services, settings.host, port)
-        write_private(discovery, codec.dumps({"url": _url(settings.host, port), "pid": os.getpid()}).decode())
+        log.info("Web Gateway started at http://%s:%d", settings.host, port, extra={"bare": True})
+        announce(services, settings.host, port)
+        write_private(discovery, codec.dumps({"url": local_url(settings.host, port), "pid": os.getpid()}).decode())
         # Not before the first answers: it takes as long as a hundred of them.
         asyncio.get_running_loop().call_later(_TIDY_AFTER, _tidy)
         await _signalled()
@@ -133,27 +134,6 @@ async def _signalled() -> None:
     await asked.wait()
 
 
-def _announce(services: Services, host: str, port: int) -> None:
-    # The token and the link with it go straight to the terminal: never through a log.
-    log.info("Web Gateway started at http://%s:%d", host, port, extra={"bare": True})
-    settings = services.settings
-    link = f"{_url(host, port)}/"
-    if settings.auth_token is None and settings.auth_token_file is None:
-        if services.token_is_new or sys.stderr.isatty():
-            _say(f"[INFO] Auth token: {services.token}")
-            link += f"#token={services.token}"
-        else:
-            _say("[INFO] Auth token: as before; `ironclaw token show` prints it")
-    _say(f"[INFO] Open {link}")
-
-
-def _url(host: str, port: int) -> str:
-    """An address that can be clicked on this machine."""
-    if host in {"0.0.0.0", "", "::"}:  # noqa: S104 - compared, not bound
-        host = "localhost"
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
 def _why_not_listening(settings: Settings, error: OSError) -> str:
     command = Path(sys.argv[0]).name if sys.argv[0].endswith("ironclaw") else "python -m ironclaw"
     if error.errno == _REUSED:
@@ -165,8 +145,3 @@ def _why_not_listening(settings: Settings, error: OSError) -> str:
         f"ironclaw: can't listen on {settings.host}:{settings.port}: {error.strerror or error}. "
         f"Try: {command} run --host 127.0.0.1"
     )
-
-
-def _say(line: str) -> None:
-    with contextlib.suppress(OSError, ValueError):
-        print(line, file=sys.stderr, flush=True)  # noqa: T201

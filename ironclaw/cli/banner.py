@@ -1,0 +1,77 @@
+"""What `ironclaw run` says when it has started: where to go, with what token. Straight to stderr, never through the log."""
+
+import contextlib
+import shutil
+import socket
+import sys
+from pathlib import Path
+
+from ironclaw.services import Services
+
+_ANY = frozenset({"0.0.0.0", "", "::"})  # noqa: S104 - compared, not bound
+
+
+def say(line: str) -> None:
+    """One line on stderr; a closed or full terminal stops nothing."""
+    with contextlib.suppress(OSError, ValueError):
+        print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def local_url(host: str, port: int) -> str:
+    """The gateway's address as it can be used on this machine."""
+    name = "localhost" if host in _ANY else host
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+
+
+def announce(services: Services, host: str, port: int) -> None:
+    """Say the token, a link that signs in, and, on a terminal, how to go on from here."""
+    settings = services.settings
+    terminal = sys.stderr.isatty()
+    own_token = settings.auth_token is None and settings.auth_token_file is None
+    url = local_url(host, port)
+    if not own_token or not (services.token_is_new or terminal):
+        if own_token:
+            say("[INFO] Auth token: as before; `ironclaw token show` prints it")
+        say(f"[INFO] Open {url}/")
+        return
+    say(f"[INFO] Auth token: {services.token}")
+    say(f"[INFO] Open {url}/#token={services.token}")
+    if terminal:
+        _show_ways(services.token, url, _lan_url(port) if host in _ANY else None)
+
+
+def _show_ways(token: str, url: str, lan: str | None) -> None:
+    if lan is not None:
+        say(f"[INFO] On your phone or another device: {lan}/#token={token}")
+        say(_qr_code(f"{lan}/#token={token}"))
+    say(f'Try:  curl -H "Authorization: Bearer {token}" {url}/api/status')
+    say(f"      {_own_command()} chat help")
+
+
+def _own_command() -> str:
+    """How to call this program from here."""
+    if shutil.which("ironclaw"):
+        return "ironclaw"
+    script = Path(sys.argv[0])
+    return str(script) if script.name == "ironclaw" else f"{sys.executable} -m ironclaw"
+
+
+def _lan_url(port: int) -> str | None:
+    """The address of this machine on its network; None where there is none. Nothing is sent: only a route is looked up."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))
+        address = probe.getsockname()[0]
+        if not address.startswith("127."):
+            return f"http://{address}:{port}"
+    return None
+
+
+def _qr_code(text: str) -> str:
+    """A QR code of half blocks, small enough for any terminal."""
+    import io
+
+    import segno
+
+    out = io.StringIO()
+    segno.make(text, error="l").terminal(out=out, compact=True)
+    return out.getvalue().rstrip("\n")

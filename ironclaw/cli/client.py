@@ -1,0 +1,125 @@
+"""Talks to a running gateway over HTTP, for the commands that need one. Plain http.client: it loads in no time."""
+
+import http.client
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+import attrs
+import click
+
+from ironclaw.cli import EXIT_REFUSED, EXIT_UNREACHABLE
+from ironclaw.home import read_token
+from ironclaw.settings import DEFAULT_HOME, Settings
+
+_QUICK = 30.0
+_TURN = 3600.0
+
+
+def url_option(function: Any) -> Any:
+    """The option that says which gateway."""
+    text = "address of the gateway [IRONCLAW_URL; default: the one that runs on this home]"
+    return click.option("--url", envvar="IRONCLAW_URL", metavar="URL", help=text)(function)
+
+
+def fail(message: str, code: int = 1) -> NoReturn:
+    """Say why on stderr and end with *code*."""
+    click.echo(f"ironclaw: {message}", err=True)
+    sys.exit(code)
+
+
+@attrs.frozen
+class Gateway:
+    """Where a gateway is, and the token for it."""
+
+    url: str
+    token: str = attrs.field(repr=False)
+
+    @classmethod
+    def find(cls, url: str | None) -> "Gateway":
+        """The gateway at *url*, else the one that runs on this home. Ends the program when there is none."""
+        settings = Settings.load()
+        home = settings.home or Path(DEFAULT_HOME).expanduser()
+        token = read_token(settings, home)
+        if url is None:
+            try:
+                url = str(json.loads((home / "gateway.json").read_text(encoding="utf-8"))["url"])
+            except (OSError, ValueError, KeyError):
+                fail(
+                    f"no gateway runs on {home}. Start it with `ironclaw run`, or name one with --url.",
+                    EXIT_UNREACHABLE,
+                )
+        if token is None:
+            fail("there is no token. Set GATEWAY_AUTH_TOKEN to the one that the gateway printed.", EXIT_REFUSED)
+        return cls(url.rstrip("/"), token)
+
+    def get(self, path: str) -> dict[str, Any]:
+        """The JSON reply of a GET. Ends the program when it fails."""
+        return self._json("GET", path, None)
+
+    def post(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        """The status and JSON reply of a POST. Ends the program when the gateway can't be reached or refuses the token."""
+        response = self._request("POST", path, body, "application/json", _TURN)
+        return response.status, _parsed(response.read())
+
+    def stream(self, path: str, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """The events of a POST as they come. Ends the program when it is refused."""
+        response = self._request("POST", path, body, "application/x-ndjson", _TURN)
+        if response.status != 200:
+            fail(_error_text(_parsed(response.read()), response.status))
+        try:
+            for line in response:
+                yield json.loads(line)
+        except (OSError, http.client.HTTPException) as error:
+            fail(
+                f"the connection broke: {error}. The turn goes on; its answer will be in the history.", EXIT_UNREACHABLE
+            )
+
+    def _json(self, method: str, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
+        response = self._request(method, path, body, "application/json", _QUICK)
+        reply = _parsed(response.read())
+        if response.status >= 400:
+            fail(_error_text(reply, response.status))
+        return reply
+
+    def _request(
+        self, method: str, path: str, body: dict[str, Any] | None, accept: str, timeout: float
+    ) -> http.client.HTTPResponse:
+        parts = urlsplit(self.url)
+        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        headers = {"Authorization": f"Bearer {self.token}", "Accept": accept, "Content-Type": "application/json"}
+        try:
+            connection = kind(parts.hostname or "", parts.port, timeout=timeout)
+            data = None if body is None else json.dumps(body).encode()
+            connection.request(method, f"{parts.path}{path}", data, headers)
+            response = connection.getresponse()
+        except (OSError, http.client.HTTPException, ValueError, UnicodeError) as error:
+            fail(f"{self.url} can't be reached: {error}. Is the gateway running?", EXIT_UNREACHABLE)
+        if response.status == 401:
+            fail(
+                "the token was refused. `ironclaw token show` on the gateway's machine prints the right one.",
+                EXIT_REFUSED,
+            )
+        return response
+
+
+def _parsed(data: bytes) -> dict[str, Any]:
+    try:
+        reply = json.loads(data)
+    except ValueError:
+        reply = None
+    return reply if isinstance(reply, dict) else {"error": {"message": "the answer is not from a gateway"}}
+
+
+def _error_text(reply: dict[str, Any], status: int) -> str:
+    error = reply.get("error")
+    return str(error.get("message")) if isinstance(error, dict) else f"the gateway answered {status}"
+
+
+def colored() -> bool:
+    """Whether the terminal may get colours (NO_COLOR and FORCE_COLOR are heeded)."""
+    return bool(os.environ.get("FORCE_COLOR")) or (sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
