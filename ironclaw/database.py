@@ -10,6 +10,7 @@ import contextlib
 import logging
 import os
 import sqlite3
+import struct
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 Transaction = Callable[[sqlite3.Connection], T]
 _GROUP = 256
+_WAL_INDEX = 3_007_000  # the only version of the -shm file that there has been
 _SMALL = 32 << 20  # a file of this size is checked in less than 0.1 s, so it is checked at every start
 
 
@@ -92,6 +94,15 @@ class Database:
         return asyncio.get_running_loop().run_in_executor(self._read_thread, function, self._reader)
 
     async def _write_groups(self) -> None:
+        try:
+            await self._write_until_closed()
+        finally:
+            while not self._queue.empty():  # nobody waits for a writer that is gone
+                waiting = self._queue.get_nowait()
+                if waiting is not None:
+                    _settle(waiting.future, DatabaseFailed("The database is closed.", retry_after=5), None)
+
+    async def _write_until_closed(self) -> None:
         loop = asyncio.get_running_loop()
         while (first := await self._queue.get()) is not None:
             group = [first]
@@ -181,6 +192,8 @@ def _open_connections(
     _refuse_a_lost_database(path, start_empty)
     try:
         writer = _open_writer(path, migrations)
+    except OSError as error:
+        raise ConfigError(f"{path} can't be opened: {error.strerror}. Look at what stands there.") from None
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError) and "malformed" not in str(error):
             raise ConfigError(f"{path} can't be opened: {error}. Look at the disk and its rights.") from None
@@ -195,13 +208,43 @@ def _open_connections(
 
 
 def _open_writer(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connection:
+    expected = _committed_frames(path)
     connection = _connect(path)
     try:
+        if expected:
+            _check_log(connection, expected)
         _prepare(connection, path, migrations)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _check_log(db: sqlite3.Connection, expected: int) -> None:
+    found = db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1]
+    if found < expected:
+        raise sqlite3.DatabaseError(f"its write-ahead log has {found} of {expected} committed pages")
+
+
+def _committed_frames(path: Path) -> int:
+    """How many pages a process that was killed had committed to the write-ahead log and not moved on yet.
+
+    SQLite reads a damaged log up to the damage and says nothing. The index of the log (its `-shm` file, whose form is
+    in SQLite's walformat document) outlives a killed process and knows how long the log was.
+    """
+    try:
+        with path.with_name(f"{path.name}-shm").open("rb") as file:
+            head = file.read(136)
+    except OSError:
+        return 0
+    if len(head) < 136 or head[:48] != head[48:96] or struct.unpack_from("=I", head)[0] != _WAL_INDEX or not head[12]:
+        return 0
+    with contextlib.suppress(OSError), path.with_name(f"{path.name}-wal").open("rb") as file:
+        start = file.read(32)
+        if start[:3] == b"\x37\x7f\x06" and start[16:24] != head[32:40]:
+            return 0  # the index is older than the log: the power went before it was synced
+    frames, moved_on = struct.unpack_from("=I", head, 16)[0], struct.unpack_from("=I", head, 96)[0]
+    return int(frames) if frames > moved_on else 0
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -92,22 +92,35 @@ def read_token(settings: Settings, home: Path) -> str | None:
         return (home / "token").read_text(encoding="utf-8").strip() or None
     except FileNotFoundError:
         return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{home / 'token'} can't be read: {_reason(error)}. Mend it or delete it.") from None
 
 
 def _read_token_file(path: Path) -> str:
     try:
         token = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"GATEWAY_AUTH_TOKEN_FILE is {path}, which can't be read: {error}.") from None
+        raise ConfigError(f"GATEWAY_AUTH_TOKEN_FILE is {path}, which can't be read: {_reason(error)}.") from None
     if not token:
         raise ConfigError(f"GATEWAY_AUTH_TOKEN_FILE is {path}, which is empty. Put the token into it.")
     return token
 
 
+def _reason(error: OSError | UnicodeDecodeError) -> str:
+    return "it is no text" if isinstance(error, UnicodeDecodeError) else error.strerror or str(error)
+
+
 def make_token(home: Path) -> str:
-    """A new token of 32 letters and digits from the system's randomness, kept in `home/token` (0600)."""
+    """A new token of 32 letters and digits from the system's randomness, kept in `home/token` (0600).
+
+    Makes the home where it is missing. Raises *ConfigError* when it can't be written.
+    """
     token = "".join(secrets.choice(_ALPHABET) for _ in range(_TOKEN_LENGTH))
-    write_private(home / "token", token + "\n")
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_private(home / "token", token + "\n")
+    except OSError as error:
+        raise ConfigError(f"{home / 'token'} can't be written: {_reason(error)}. Look at what stands there.") from None
     return token
 
 

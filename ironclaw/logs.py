@@ -3,8 +3,10 @@
 Redaction is in the formatter, because only the finished text, with arguments and traceback, can be searched for secrets.
 """
 
+import contextlib
 import functools
 import logging
+import os
 import sys
 import time
 from typing import TextIO
@@ -27,8 +29,12 @@ class RedactingFormatter(logging.Formatter):
         lines: list[tuple[float, str]] | None = getattr(record, "lines", None)
         if lines is not None:
             return "\n".join([self.line(record, _stamp(int(created)), text) for created, text in lines])
-        message = printable(record.getMessage())
-        return redact(self.line(record, _stamp(int(record.created)), message) + self._trace(record))
+        if _is_malformed_request(record):
+            # aiohttp quotes the request, whatever was in it, with twenty lines of trace for each.
+            kind = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else ""
+            return self.line(record, _stamp(int(record.created)), f"A malformed request was refused ({kind})")
+        message = printable(redact(record.getMessage()))
+        return self.line(record, _stamp(int(record.created)), message) + self._trace(record)
 
     def line(self, record: logging.LogRecord, stamp: str, message: str) -> str:
         """One line of text: level, time, message."""
@@ -39,7 +45,7 @@ class RedactingFormatter(logging.Formatter):
     def _trace(self, record: logging.LogRecord) -> str:
         if not record.exc_info:
             return ""
-        trace = self.formatException(record.exc_info)
+        trace = redact(self.formatException(record.exc_info))
         return "".join(f"\n    {printable(line)}" for line in trace.split("\n"))
 
 
@@ -49,12 +55,19 @@ class JsonFormatter(RedactingFormatter):
     def line(self, record: logging.LogRecord, stamp: str, message: str) -> str:
         """One JSON object."""
         fields = {"level": _level_name(record), "message": message, "timestamp": stamp, "logger": record.name}
-        if record.exc_info:
-            fields["trace"] = self.formatException(record.exc_info)
+        if record.exc_info and not _is_malformed_request(record):
+            fields["trace"] = redact(self.formatException(record.exc_info))
         return codec.dumps(fields).decode()
 
     def _trace(self, record: logging.LogRecord) -> str:
         return ""
+
+
+def _is_malformed_request(record: logging.LogRecord) -> bool:
+    error = record.exc_info[0] if record.exc_info else None
+    if error is None:
+        return False
+    return error.__module__ == "aiohttp.http_exceptions" or error.__name__ == "RequestPayloadError"
 
 
 @functools.lru_cache(maxsize=4)
@@ -71,8 +84,18 @@ class StreamHandler(logging.StreamHandler[TextIO]):
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's
         """Swallow what the stream did: there is nowhere left to say it."""
-        if not isinstance(sys.exc_info()[1], OSError | ValueError):
+        if isinstance(sys.exc_info()[1], OSError | ValueError):
+            give_up_stderr()
+        else:
             super().handleError(record)
+
+
+def give_up_stderr() -> None:
+    """Send stderr nowhere once nobody reads it: what stays in its buffer would fail again when the program ends."""
+    with contextlib.suppress(OSError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
 
 
 def install(level: str, kind: str) -> None:

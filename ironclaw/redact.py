@@ -4,6 +4,7 @@ It is applied to finished text (arguments and tracebacks already in it), because
 and its arguments can't be seen before.
 """
 
+import json
 import re
 
 MASK = "***"
@@ -36,7 +37,9 @@ class Redactor:
     def add(self, secret: str) -> None:
         """Mask *secret* from now on. Very short ones are left alone: they would mask ordinary words."""
         if len(secret) >= _SHORTEST_SECRET and secret not in self._secrets:
-            self._secrets = tuple(sorted({*self._secrets, secret}, key=len, reverse=True))
+            # The same secret as it looks inside a repr and inside JSON.
+            forms = {secret, repr(secret)[1:-1], json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+            self._secrets = tuple(sorted({*self._secrets, *forms}, key=len, reverse=True))
 
     def __call__(self, text: str) -> str:
         """The text with every secret replaced by `***`."""

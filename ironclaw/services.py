@@ -31,6 +31,8 @@ from ironclaw.usage.store import MIGRATIONS as USAGE
 
 log = logging.getLogger(__name__)
 
+_MIGRATIONS = (*HUB, *USAGE, *CHAT, *CHAT_SEARCH)
+
 
 @attrs.frozen(kw_only=True)
 class Services:
@@ -71,7 +73,7 @@ async def open_services(
         kept = read_token(settings, home.path)
         token = kept or make_token(home.path)
         redact.add(token)
-        database = await Database.open(home.database, (*HUB, *USAGE, *CHAT, *CHAT_SEARCH), start_empty=start_empty)
+        database = await Database.open(home.database, _MIGRATIONS, start_empty=start_empty)
         stack.push_async_callback(database.aclose)
         hub = await Hub.open(database)
         stack.push_async_callback(hub.aclose)
@@ -79,25 +81,15 @@ async def open_services(
         stack.push_async_callback(ledger.aclose)
         workspace = Workspace(home.workspace)
         await workspace.seed()
-        slots = StreamSlots(settings.max_streams)
         builtin = BuiltinProvider(word_delay=settings.word_delay)
-        provider = llm or builtin
+        slots = StreamSlots(settings.max_streams)
         status = StatusReader(
-            database=database, hub=hub, ledger=ledger, workspace=workspace, slots=slots, provider=provider
+            database=database, hub=hub, ledger=ledger, workspace=workspace, slots=slots, provider=llm or builtin
         )
         toolbox = Toolbox((*memory_tools(workspace), TIME, status.tool(), *tools))
-
-        def agent_for(chosen: Provider, thread_id: str) -> Agent:
-            metered = MeteredProvider(chosen, ledger, "thread", thread_id)
-            return Agent(metered, toolbox, max_iterations=settings.max_tool_iterations)
-
+        agents = _Agents(llm or builtin, builtin, ledger, toolbox, settings.max_tool_iterations)
         chat = ChatService(
-            hub,
-            database,
-            lambda thread_id: agent_for(provider, thread_id),
-            lambda thread_id: agent_for(builtin, thread_id),
-            max_turns=settings.max_turns,
-            user_id=settings.user_id,
+            hub, database, agents.usual, agents.builtin, max_turns=settings.max_turns, user_id=settings.user_id
         )
         stack.push_async_callback(chat.aclose, settings.shutdown_grace)
         await chat.open()
@@ -117,3 +109,26 @@ async def open_services(
             token=token,
             token_is_new=kept is None,
         )
+
+
+@attrs.frozen
+class _Agents:
+    """Makes the agent of a thread, its calls counted for that thread."""
+
+    _provider: Provider
+    _builtin: Provider
+    _ledger: Ledger
+    _toolbox: Toolbox
+    _max_iterations: int
+
+    def usual(self, thread_id: str) -> Agent:
+        """The agent with the connected model."""
+        return self._agent(self._provider, thread_id)
+
+    def builtin(self, thread_id: str) -> Agent:
+        """The agent that carries out commands, whatever model is connected."""
+        return self._agent(self._builtin, thread_id)
+
+    def _agent(self, provider: Provider, thread_id: str) -> Agent:
+        metered = MeteredProvider(provider, self._ledger, "thread", thread_id)
+        return Agent(metered, self._toolbox, max_iterations=self._max_iterations)

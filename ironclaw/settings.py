@@ -28,20 +28,20 @@ class _NotAllowedError(ValueError):
 
 def _integer(lowest: int, highest: int, words: str) -> Callable[[str], int]:
     def parse(text: str) -> int:
-        if not text.isascii() or not text.isdigit() or not lowest <= int(text) <= highest:
+        if not (text.isascii() and text.isdigit() and len(text) < 16 and lowest <= int(text) <= highest):
             raise _NotAllowedError(words)
         return int(text)
 
     return parse
 
 
-def _seconds(text: str) -> float:
+def _seconds(text: str, lowest: float = 0.0) -> float:
     try:
         value = float(text)
     except ValueError:
         value = -1.0
-    if not 0 <= value <= 86_400:
-        raise _NotAllowedError("seconds, from 0 to 86400")
+    if not lowest <= value <= 86_400:
+        raise _NotAllowedError(f"seconds, from {lowest:g} to 86400")
     return value
 
 
@@ -55,7 +55,10 @@ def _choice(*allowed: str) -> Callable[[str], str]:
 
 
 def _path(text: str) -> Path:
-    return Path(text).expanduser().absolute()
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError:
+        raise _NotAllowedError("a path; ~name must be a user of this machine") from None
 
 
 def _list(text: str) -> tuple[str, ...]:
@@ -67,8 +70,7 @@ def _origins(text: str) -> tuple[str, ...] | None:
         return None
     origins = _list(text)
     for origin in origins:
-        parts = urlsplit(origin)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path or parts.query:
+        if not _is_web_address(origin) or urlsplit(origin).path:
             raise _NotAllowedError("origins such as https://app.example.com, separated by commas, or none")
     return origins
 
@@ -81,10 +83,20 @@ def _networks(text: str) -> tuple[Network, ...]:
 
 
 def _url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+    if not _is_web_address(text):
         raise _NotAllowedError("a URL such as https://ironclaw.example.com")
     return text.rstrip("/")
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        port_is_fine = parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+    return (
+        port_is_fine and parts.scheme in {"http", "https"} and bool(parts.hostname) and not parts.query + parts.fragment
+    )
 
 
 def _setting(default: Any, env: str, parse: Callable[[str], Any], help: str, *, secret: bool = False) -> Any:  # noqa: A002
@@ -151,7 +163,9 @@ class Settings:
     word_delay: float = _setting(
         0.004, "BUILTIN_WORD_DELAY", _seconds, "pause between the words of the built-in assistant"
     )
-    heartbeat: float = _setting(15.0, "GATEWAY_HEARTBEAT", _seconds, "time between keep-alive comments on a stream")
+    heartbeat: float = _setting(
+        15.0, "GATEWAY_HEARTBEAT", lambda text: _seconds(text, 0.1), "time between keep-alive comments on a stream"
+    )
     body_timeout: float = _setting(30.0, "GATEWAY_BODY_TIMEOUT", _seconds, "time for a request's body to arrive")
     header_timeout: float = _setting(
         15.0,

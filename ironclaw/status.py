@@ -4,7 +4,7 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -94,7 +94,6 @@ class StatusReader:
         provider: Provider,
     ) -> None:
         self._database = database
-        self._hub = hub
         self._ledger = ledger
         self._workspace = workspace
         self._slots = slots
@@ -105,7 +104,16 @@ class StatusReader:
         self._parts: dict[str, PartStatus] = {}
         self._parts_at = float("-inf")
         self._seen: object = None
+        self._watched: dict[str, Callable[[], bool]] = {
+            "database": lambda: database.alive,
+            "event log": lambda: hub.alive,
+            "usage": lambda: ledger.alive,
+        }
         self._last: SystemStatus | None = None
+
+    def watch(self, name: str, is_alive: Callable[[], bool]) -> None:
+        """Say it in the status when a piece of background work has ended."""
+        self._watched[name] = is_alive
 
     @property
     def model(self) -> ModelStatus:
@@ -126,6 +134,10 @@ class StatusReader:
         return self._parts
 
     def _database_part(self) -> PartStatus:
+        if not self._database.alive:
+            return PartStatus(
+                "degraded", "The database is not written any more. The log says why; restart the gateway."
+            )
         failure = self._database.failure
         return PartStatus("degraded", f"The last write failed: {failure}") if failure else _OK
 
@@ -142,11 +154,7 @@ class StatusReader:
         return PartStatus("degraded", f"Only {free >> 20} MB are free on the disk of the home. Free some.")
 
     def _background_part(self) -> PartStatus:
-        ended = [
-            name
-            for name, part in (("database", self._database), ("event log", self._hub), ("usage", self._ledger))
-            if not part.alive
-        ]
+        ended = [name for name, is_alive in self._watched.items() if not is_alive()]
         if not ended:
             return _OK
         return PartStatus("degraded", f"Background work has ended: {', '.join(ended)}. The log says why; restart it.")

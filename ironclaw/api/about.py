@@ -11,7 +11,7 @@ from ironclaw.version import __version__
 _CALLS = (
     """curl -H "Authorization: Bearer $TOKEN" {base}/api/status""",
     """curl -N -H "Authorization: Bearer $TOKEN" -H "Accept: text/plain" -d '{{"message":"help"}}' {base}/api/chat/send""",
-    """curl -H "Authorization: Bearer $TOKEN" -d '{{"message":"status"}}' {base}/api/chat/send?wait""",
+    """curl -H "Authorization: Bearer $TOKEN" -d '{{"message":"status"}}' '{base}/api/chat/send?wait'""",
     """curl -N -H "Authorization: Bearer $TOKEN" {base}/api/chat/events""",
     """curl -H "Authorization: Bearer $TOKEN" {base}/api/chat/history""",
 )
@@ -37,4 +37,4 @@ async def about(request: web.Request) -> web.StreamResponse:
 
 async def openapi(request: web.Request) -> web.StreamResponse:
     """The whole API as OpenAPI 3.1."""
-    return json_response(request, describe(request.app[ROUTE_ROWS]))
+    return json_response(request, describe(request.app[ROUTE_ROWS], request.path.removesuffix("/api/openapi.json")))

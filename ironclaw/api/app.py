@@ -39,6 +39,8 @@ def build_app(
     async def life(app: web.Application) -> AsyncIterator[None]:
         async with start() as services, app[REQUEST_LOG].running(), app[OPEN_STREAMS].running():
             app[SERVICES] = services
+            services.status.watch("request log", lambda: app[REQUEST_LOG].alive)
+            services.status.watch("streams", lambda: app[OPEN_STREAMS].alive)
             yield
 
     app.cleanup_ctx.append(life)
@@ -55,7 +57,6 @@ def _add_routes(app: web.Application, gate: Gate) -> None:
         for method in methods:
             route = app.router.add_route(method, row.path, row.handler, expect_handler=gate.expect_continue)
             gate.access[route] = access
-        gate.paths.append(row.path)
     for definition in Page.find().routes():
         for method in ("GET", "HEAD"):
             route = app.router.add_route(method, definition.path, definition.handler)

@@ -23,7 +23,7 @@ from ironclaw.api.streams import (
     sse_response,
     streaming,
 )
-from ironclaw.chat.models import Accepted, TurnState
+from ironclaw.chat.models import Accepted, TurnState, check_message, check_thread_id
 from ironclaw.errors import BadRequest, Invalid, IronclawError, ProviderError
 from ironclaw.events import TURN_END_KINDS, Event, TurnUsage
 from ironclaw.hub import Released
@@ -98,8 +98,13 @@ class Done:
 async def send(request: web.Request) -> web.StreamResponse:
     """Take a message, and answer in the form that the caller asked for."""
     services = request.app[SERVICES]
-    body = await _message(request, services.settings.body_timeout)
-    wait = _wait_seconds(read_query(request, SendQuery).wait)
+    services.limits.api.check(request[PRINCIPAL].name)
+    try:
+        body = await _message(request, services.settings.body_timeout)
+        wait = _wait_seconds(read_query(request, SendQuery).wait)
+    except IronclawError:
+        await _spend(request, replayed=True)  # no message came of it, but it was a call
+        raise
     if body.ephemeral:
         await _spend(request, replayed=False)
         return await _answer_ephemeral(request, services, body.message, wait)
@@ -115,8 +120,14 @@ async def send(request: web.Request) -> web.StreamResponse:
 
 async def _message(request: web.Request, timeout: float) -> SendMessage:
     body = await read_bytes(request, timeout)
-    if content_type(request) != "text/plain":
-        return parse_json(request, body, SendMessage)
+    message = parse_json(request, body, SendMessage) if content_type(request) != "text/plain" else _plain_message(body)
+    check_message(message.message)
+    if message.thread_id is not None:
+        check_thread_id(message.thread_id)
+    return message
+
+
+def _plain_message(body: bytes) -> SendMessage:
     try:
         return SendMessage(body.decode())
     except UnicodeDecodeError:

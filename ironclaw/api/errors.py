@@ -75,7 +75,9 @@ def render(
 @functools.lru_cache(maxsize=64)  # refusals come in floods, and are always the same
 def _payload(code: str, message: str, field: str | None, more: tuple[tuple[str, str], ...]) -> bytes:
     body = {"code": code, "message": message, **({"field": field} if field else {}), **dict(more)}
-    return codec.dumps({"error": body}) + b"\n"
+    # What a request held may come back in a message, and need not be text that JSON can carry.
+    clean = {name: text.encode("utf-8", "backslashreplace").decode() for name, text in body.items()}
+    return codec.dumps({"error": clean}) + b"\n"
 
 
 def http_response(error: web.HTTPException, path: str, known: Iterable[str]) -> web.Response:

@@ -46,7 +46,6 @@ class Gate:
 
     def __init__(self, rules: OriginRules, frame_ancestors: tuple[str, ...], *, ambient: bool = False) -> None:
         self.access: dict[web.AbstractRoute, Access] = {}
-        self.paths: list[str] = []
         self._rules = rules
         self._ambient = ambient
         ancestors = " ".join(frame_ancestors) or "'none'"
@@ -67,7 +66,7 @@ class Gate:
     @web.middleware
     async def identify_and_log(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Give the request its id, and note how it ended."""
-        request_id = f"{random.getrandbits(64):016x}"
+        request_id = _new_id()
         request[REQUEST_ID] = request_id
         started = time.perf_counter()
         status = 499  # the client left before there was an answer
@@ -88,7 +87,8 @@ class Gate:
         except IronclawError as error:
             return errors.error_response(error)
         except web.HTTPException as error:
-            return errors.http_response(error, request.path, self.paths)
+            known = [resource.canonical for resource in request.app.router.resources()]
+            return errors.http_response(error, request.path, known)
         except ConnectionError:
             raise  # the client went away while it was written to: nobody is left to answer
         except Exception:
@@ -153,11 +153,10 @@ class Gate:
         headers = response.headers
         headers.update(self._headers)
         headers.setdefault("Cache-Control", "no-store")
-        if REQUEST_ID in request:
-            headers["X-Request-Id"] = request[REQUEST_ID]
+        headers["X-Request-Id"] = request[REQUEST_ID] if REQUEST_ID in request else _new_id()
         origin = request.headers.get("Origin")
         if origin is not None:
-            headers["Vary"] = "Origin"
+            headers["Vary"] = f"{headers['Vary']}, Origin" if "Vary" in headers else "Origin"
             if self._rules.is_listed(origin):
                 headers["Access-Control-Allow-Origin"] = origin
                 headers["Access-Control-Expose-Headers"] = _EXPOSED_HEADERS
@@ -177,6 +176,10 @@ class Gate:
         if request.transport is not None:
             request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         return None
+
+
+def _new_id() -> str:
+    return f"{random.getrandbits(64):016x}"
 
 
 def _check_ambient(request: web.Request, origin: str | None) -> None:

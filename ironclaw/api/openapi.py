@@ -38,10 +38,12 @@ class Row(Protocol):
     def reply(self) -> type | None: ...  # noqa: D102
     @property
     def streams(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def also(self) -> tuple[str, ...]: ...  # noqa: D102
 
 
-def describe(rows: Sequence[Row]) -> dict[str, Any]:
-    """The document for these rows."""
+def describe(rows: Sequence[Row], prefix: str) -> dict[str, Any]:
+    """The document for these rows, served below *prefix*."""
     schemas: dict[str, Any] = {"Error": _error_schema()}
     paths: dict[str, dict[str, Any]] = {}
     for row in rows:
@@ -49,6 +51,7 @@ def describe(rows: Sequence[Row]) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": "IronClaw gateway", "version": __version__},
+        "servers": [{"url": prefix or "/"}],
         "paths": paths,
         "components": {
             "schemas": schemas,
@@ -80,7 +83,7 @@ def _success(row: Row, schemas: dict[str, Any]) -> dict[str, Any]:
     content: dict[str, Any] = {}
     if row.reply is not None:
         content["application/json"] = {"schema": _schema(row.reply, schemas)}
-    content.update({media_type: {"schema": {"type": "string"}} for media_type in row.streams})
+    content.update({media_type: {"schema": {"type": "string"}} for media_type in (*row.streams, *row.also)})
     return {"description": row.summary, **({"content": content} if content else {})}
 
 
@@ -100,7 +103,12 @@ def _path_parameters(path: str) -> list[dict[str, Any]]:
 
 def _query_parameters(cls: type, schemas: dict[str, Any]) -> list[dict[str, Any]]:
     return [
-        {"name": field.name, "in": "query", "required": False, "schema": _schema(field.type, schemas)}
+        {
+            "name": field.name,
+            "in": "query",
+            "required": field.default is attrs.NOTHING,
+            "schema": _schema(field.type, schemas),
+        }
         for field in attrs.fields(attrs.resolve_types(cls))
     ]
 

@@ -22,6 +22,7 @@ class RequestLog:
     def __init__(self) -> None:
         self._lines: list[tuple[float, str, str, int, float, str]] = []
         self._dropped = 0
+        self._task: asyncio.Task[None] | None = None
 
     def add(self, method: str, pattern: str, status: int, seconds: float, request_id: str) -> None:
         """Note one finished request."""
@@ -50,13 +51,18 @@ class RequestLog:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Flush regularly, and at the end."""
-        task = asyncio.create_task(self._flush_forever(), name="request-log")
+        self._task = task = asyncio.create_task(self._flush_forever(), name="request-log")
         try:
             yield
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
             self.flush()
+
+    @property
+    def alive(self) -> bool:
+        """Whether lines are still handed over."""
+        return self._task is not None and not self._task.done()
 
     async def _flush_forever(self) -> None:
         while True:

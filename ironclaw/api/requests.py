@@ -10,6 +10,7 @@ from aiohttp import web
 
 from ironclaw import codec
 from ironclaw.errors import BadRequest, Invalid, TimedOut, TooLarge, UnsupportedType
+from ironclaw.redact import printable
 from ironclaw.settings import Network
 
 T = TypeVar("T")
@@ -58,7 +59,7 @@ def parse_json(request: web.Request, body: bytes, cls: type[T]) -> T:
     """
     kind = content_type(request)
     if kind not in _JSON_TYPES:
-        raise UnsupportedType(f"The body is {kind}; send JSON as application/json.")
+        raise UnsupportedType(f"The body is {printable(kind)}; send JSON as application/json.")
     return codec.structure(codec.loads(body) if body.strip() else {}, cls)
 
 

@@ -20,7 +20,8 @@ class Route:
     """One row.
 
     *open*: no token needed; *limited*: the `api` rate is spent by the middleware, else by the handler;
-    *body*, *query* and *reply* are attrs classes; *streams* names the media types that it also answers in.
+    *body*, *query* and *reply* are attrs classes; *streams* and *also* name the media types of its streams and of its
+    other replies.
     """
 
     method: str
@@ -34,11 +35,12 @@ class Route:
     reply: type | None = None
     status: int = 200
     streams: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
     noun: str = ""
 
 
 def _route(method: str, path: str, handler: Handler, summary: str, **more: object) -> Route:
-    noun = path.split("/")[2] if path.startswith("/api/") else "status"
+    noun = "chat" if path.startswith("/api/chat/") else "status"
     return Route(method=method, path=path, handler=handler, summary=summary, noun=noun, **more)  # type: ignore[arg-type]
 
 
@@ -138,6 +140,7 @@ ROUTES: tuple[Route, ...] = (
         "A thread with all its turns, as JSON or Markdown.",
         query=threads.ExportQuery,
         reply=threads.Export,
+        also=("text/markdown",),
     ),
     _route("GET", "/api/status", status.read_status, "How the gateway is.", reply=SystemStatus),
     _route("GET", "/api/health", status.health, "Whether each part is well.", open=True, reply=status.Health),

@@ -140,6 +140,7 @@ class OpenStreams:
         self._heartbeat = heartbeat
         self._clients: dict[StreamClient, Callable[[], None]] = {}
         self._closing = False
+        self._task: asyncio.Task[None] | None = None
 
     @contextlib.contextmanager
     def holding(self, client: StreamClient, at_shutdown: Callable[[], None]) -> Iterator[None]:
@@ -155,12 +156,17 @@ class OpenStreams:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Beat and sweep."""
-        task = asyncio.create_task(self._beat_forever(), name="stream-heartbeat")
+        self._task = task = asyncio.create_task(self._beat_forever(), name="stream-heartbeat")
         try:
             yield
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+    @property
+    def alive(self) -> bool:
+        """Whether streams are still kept open and swept."""
+        return self._task is not None and not self._task.done()
 
     async def _beat_forever(self) -> None:
         clock = asyncio.get_running_loop().time

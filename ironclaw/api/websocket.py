@@ -19,7 +19,6 @@ from ironclaw.services import Services
 log = logging.getLogger(__name__)
 
 _MOST_FRAME = 1 << 20
-_HEARTBEAT = 30.0
 _MOST_AWAITED = 64
 _PONG = codec.dumps({"type": "pong"})
 
@@ -56,8 +55,9 @@ async def chat_socket(request: web.Request) -> web.StreamResponse:
     query = read_query(request, SocketQuery)
     thread_id = check_thread_id(query.thread_id) if query.thread_id else None
     after = last_event_id(request)
+    beat = 2 * request.app[SERVICES].settings.heartbeat
     # Not closed by itself: `echo hi | websocat` closes at once and still wants its answer.
-    socket = web.WebSocketResponse(autoclose=False, compress=False, heartbeat=_HEARTBEAT, max_msg_size=_MOST_FRAME)
+    socket = web.WebSocketResponse(autoclose=False, compress=False, heartbeat=beat, max_msg_size=_MOST_FRAME)
     with request.app[SERVICES].slots.take():
         if not socket.can_prepare(request):
             raise BadRequest("This is a WebSocket: connect with ws:// or wss://, or use GET /api/chat/events.")

@@ -6,6 +6,8 @@ import socket
 import sys
 from pathlib import Path
 
+from ironclaw import codec
+from ironclaw.logs import give_up_stderr
 from ironclaw.services import Services
 
 _ANY = frozenset({"0.0.0.0", "", "::"})  # noqa: S104 - compared, not bound
@@ -13,8 +15,10 @@ _ANY = frozenset({"0.0.0.0", "", "::"})  # noqa: S104 - compared, not bound
 
 def say(line: str) -> None:
     """One line on stderr; a closed or full terminal stops nothing."""
-    with contextlib.suppress(OSError, ValueError):
+    try:
         print(line, file=sys.stderr, flush=True)  # noqa: T201
+    except (OSError, ValueError):
+        give_up_stderr()
 
 
 def local_url(host: str, port: int) -> str:
@@ -30,14 +34,19 @@ def announce(services: Services, host: str, port: int) -> None:
     own_token = settings.auth_token is None and settings.auth_token_file is None
     url = local_url(host, port)
     if not own_token or not (services.token_is_new or terminal):
-        if own_token:
-            say("[INFO] Auth token: as before; `ironclaw token show` prints it")
-        say(f"[INFO] Open {url}/")
-        return
-    say(f"[INFO] Auth token: {services.token}")
-    say(f"[INFO] Open {url}/#token={services.token}")
-    if terminal:
+        lines = ["Auth token: as before; `ironclaw token show` prints it"] if own_token else []
+        lines.append(f"Open {url}/")
+    else:
+        lines = [f"Auth token: {services.token}", f"Open {url}/#token={services.token}"]
+    for line in lines:
+        say(_as_json(line) if settings.log_format == "json" else f"[INFO] {line}")
+    if terminal and own_token and settings.log_format == "text":
         _show_ways(services.token, url, _lan_url(port) if host in _ANY else None)
+
+
+def _as_json(message: str) -> str:
+    stamp = codec.format_time(codec.now())
+    return codec.dumps({"level": "INFO", "message": message, "timestamp": stamp, "logger": "ironclaw"}).decode()
 
 
 def _show_ways(token: str, url: str, lan: str | None) -> None:

@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import errno
 import gc
 import logging
 import os
 import resource
 import signal
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,6 @@ log = logging.getLogger("ironclaw")
 
 _HANDLERS_GET = 2.0  # seconds that requests under way get to finish, once streams and turns have ended
 _OWN_DESCRIPTORS = 64
-_REUSED = 98  # EADDRINUSE
 _TIDY_AFTER = 1.0
 
 
@@ -76,6 +77,7 @@ def _fit_descriptors(settings: Settings) -> Settings:
 
 
 async def _serve(gateway: Gateway) -> int:
+    stop = _catch_signals()
     settings = gateway.settings
     runner = web.AppRunner(
         gateway.app(),
@@ -86,15 +88,15 @@ async def _serve(gateway: Gateway) -> int:
     )
     try:
         await runner.setup()
-        site = web.TCPSite(runner, settings.host, settings.port, backlog=1024)
-        await site.start()
-    except OSError as error:
-        say(_why_not_listening(settings, error))
-        await runner.cleanup()
-        return 1
     except ConfigError:
         await runner.cleanup()
         raise
+    try:
+        await web.TCPSite(runner, settings.host, settings.port, backlog=1024).start()
+    except (OSError, UnicodeError) as error:
+        say(_why_not_listening(settings, error))
+        await runner.cleanup()
+        return 1
     services = gateway.services
     port = runner.addresses[0][1]
     discovery = services.home.path / "gateway.json"
@@ -104,7 +106,7 @@ async def _serve(gateway: Gateway) -> int:
         write_private(discovery, codec.dumps({"url": local_url(settings.host, port), "pid": os.getpid()}).decode())
         # Not before the first answers: it takes as long as a hundred of them.
         asyncio.get_running_loop().call_later(_TIDY_AFTER, _tidy)
-        await _signalled()
+        await stop.wait()
         log.info("Stopping")
     finally:
         discovery.unlink(missing_ok=True)
@@ -119,8 +121,8 @@ def _tidy() -> None:
     gc.enable()
 
 
-async def _signalled() -> None:
-    """Wait for SIGTERM or SIGINT; a second one ends the process at once."""
+def _catch_signals() -> asyncio.Event:
+    """An event that SIGTERM or SIGINT sets; a second one ends the process at once."""
     loop = asyncio.get_running_loop()
     asked = asyncio.Event()
 
@@ -131,17 +133,26 @@ async def _signalled() -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ask, number)
-    await asked.wait()
+    return asked
 
 
-def _why_not_listening(settings: Settings, error: OSError) -> str:
-    command = Path(sys.argv[0]).name if sys.argv[0].endswith("ironclaw") else "python -m ironclaw"
-    if error.errno == _REUSED:
-        return (
-            f"ironclaw: port {settings.port} is taken by another program. "
-            f"Use another port: {command} run --port {settings.port + 1}"
-        )
+def _why_not_listening(settings: Settings, error: OSError | UnicodeError) -> str:
+    """One line that says why, and ends with a command that works."""
+    script = Path(sys.argv[0])
+    command = str(script) if script.name == "ironclaw" else f"{sys.executable} -m ironclaw"
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        port = _free_port(settings.host, settings.port)
+        return f"ironclaw: port {settings.port} is taken by another program. Use another: {command} run --port {port}"
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else "that is no address of this machine"
     return (
-        f"ironclaw: can't listen on {settings.host}:{settings.port}: {error.strerror or error}. "
-        f"Try: {command} run --host 127.0.0.1"
+        f"ironclaw: can't listen on {settings.host}:{settings.port}: {reason}. "
+        f"Use another: {command} run --host 127.0.0.1 --port {_free_port('127.0.0.1', settings.port - 1)}"
     )
+
+
+def _free_port(host: str, after: int) -> int:
+    """The next port that is free now; any free one where there is none close by."""
+    for port in [*range(after + 1, min(after + 50, 65_536)), 0]:
+        with contextlib.suppress(OSError), socket.create_server((host, port)) as probe:
+            return int(probe.getsockname()[1])
+    return 0

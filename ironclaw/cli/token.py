@@ -31,6 +31,5 @@ def rotate() -> None:
     if settings.auth_token or settings.auth_token_file:
         raise click.ClickException("The token is set by GATEWAY_AUTH_TOKEN or its file. Change it there.")
     home = settings.home or Path(DEFAULT_HOME).expanduser()
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
     click.echo(make_token(home))
     click.echo("Restart the gateway to use it.", err=True)
