@@ -56,7 +56,8 @@ class JsonFormatter(RedactingFormatter):
         """One JSON object."""
         fields = {"level": _level_name(record), "message": message, "timestamp": stamp, "logger": record.name}
         if record.exc_info and not _is_malformed_request(record):
-            fields["trace"] = redact(self.formatException(record.exc_info))
+            trace = redact(self.formatException(record.exc_info))
+            fields["trace"] = "\n".join(printable(line) for line in trace.split("\n"))
         return codec.dumps(fields).decode()
 
     def _trace(self, record: logging.LogRecord) -> str:

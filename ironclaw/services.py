@@ -73,16 +73,12 @@ async def open_services(
         kept = read_token(settings, home.path)
         token = kept or make_token(home.path)
         redact.add(token)
-        database = await Database.open(home.database, _MIGRATIONS, start_empty=start_empty)
-        stack.push_async_callback(database.aclose)
-        hub = await Hub.open(database)
-        stack.push_async_callback(hub.aclose)
-        ledger = await Ledger.open(database)
-        stack.push_async_callback(ledger.aclose)
+        database, hub, ledger = await _open_store(stack, home, start_empty=start_empty)
         workspace = Workspace(home.workspace)
         await workspace.seed()
         builtin = BuiltinProvider(word_delay=settings.word_delay)
         slots = StreamSlots(settings.max_streams)
+        limits = RateLimits(api=settings.api_rate, chat=settings.chat_rate, login=settings.login_rate)
         status = StatusReader(
             database=database, hub=hub, ledger=ledger, workspace=workspace, slots=slots, provider=llm or builtin
         )
@@ -102,13 +98,26 @@ async def open_services(
             workspace=workspace,
             chat=chat,
             status=status,
-            limits=RateLimits(api=settings.api_rate, chat=settings.chat_rate, login=settings.login_rate),
+            limits=limits,
             slots=slots,
             authority=TokenAuthority(token),
             authenticate=authenticate,
             token=token,
             token_is_new=kept is None,
         )
+
+
+async def _open_store(
+    stack: contextlib.AsyncExitStack, home: Home, *, start_empty: bool
+) -> tuple[Database, Hub, Ledger]:
+    """What keeps things on disk, to be ended with *stack*."""
+    database = await Database.open(home.database, _MIGRATIONS, start_empty=start_empty)
+    stack.push_async_callback(database.aclose)
+    hub = await Hub.open(database)
+    stack.push_async_callback(hub.aclose)
+    ledger = await Ledger.open(database)
+    stack.push_async_callback(ledger.aclose)
+    return database, hub, ledger
 
 
 @attrs.frozen

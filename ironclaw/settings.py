@@ -56,9 +56,13 @@ def _choice(*allowed: str) -> Callable[[str], str]:
 
 def _path(text: str) -> Path:
     try:
-        return Path(text).expanduser().absolute()
-    except RuntimeError:
+        path = Path(text).expanduser().absolute()
+        too_long = any(len(os.fsencode(part)) > 255 for part in path.parts)
+    except (RuntimeError, UnicodeEncodeError):
         raise _NotAllowedError("a path; ~name must be a user of this machine") from None
+    if too_long or "\0" in text or len(os.fsencode(path)) > 4000:
+        raise _NotAllowedError("a path that this system can have")
+    return path
 
 
 def _list(text: str) -> tuple[str, ...]:

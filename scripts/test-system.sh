@@ -9,6 +9,7 @@ need strace strace
 need node nodejs
 need npm npm
 need curl curl
+need openssl openssl
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" != 0 ]; then
     echo "Tests need these Debian packages: apt install$missing" >&2

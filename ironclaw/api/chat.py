@@ -1,6 +1,7 @@
 """Messages over HTTP: send in its five forms (plain, wait, SSE, NDJSON, text), and stop."""
 
 import asyncio
+import contextlib
 import hashlib
 import re
 import uuid
@@ -16,12 +17,16 @@ from ironclaw.api.keys import PRINCIPAL, SERVICES
 from ironclaw.api.requests import content_type, parse_json, read_body, read_bytes, read_query, wants
 from ironclaw.api.responses import json_response
 from ironclaw.api.streams import (
+    OPEN_STREAMS,
+    StreamClient,
     aborted_when_broken,
+    connected,
     ndjson_frames,
     ndjson_response,
     sse_frames,
     sse_response,
     streaming,
+    until_gone,
 )
 from ironclaw.chat.models import Accepted, TurnState, check_message, check_thread_id
 from ironclaw.errors import BadRequest, Invalid, IronclawError, ProviderError
@@ -99,6 +104,16 @@ async def send(request: web.Request) -> web.StreamResponse:
     """Take a message, and answer in the form that the caller asked for."""
     services = request.app[SERVICES]
     services.limits.api.check(request[PRINCIPAL].name)
+    # A stream's place is taken before anything else: a refusal must not leave a turn behind.
+    with services.slots.take() if _wants_stream(request) else contextlib.nullcontext():
+        return await _send(request, services)
+
+
+def _wants_stream(request: web.Request) -> bool:
+    return any(wants(request, kind) for kind in ("text/event-stream", "application/x-ndjson", "text/plain"))
+
+
+async def _send(request: web.Request, services: Services) -> web.StreamResponse:
     try:
         body = await _message(request, services.settings.body_timeout)
         wait = _wait_seconds(read_query(request, SendQuery).wait)
@@ -216,18 +231,18 @@ async def _stream(request: web.Request, events: AsyncGenerator[Released, None]) 
     ndjson = wants(request, "application/x-ndjson")
     frames = ndjson_frames if ndjson else sse_frames
     response = ndjson_response() if ndjson else sse_response(allow_all_methods=True)
-    with request.app[SERVICES].slots.take():
-        async with streaming(request, response, ndjson=ndjson, greet=not ndjson):
-            async for event in events:
-                await response.write(frames([event]))
+    async with streaming(request, response, ndjson=ndjson, greet=not ndjson) as client:
+        async for event in until_gone(client, events):
+            await response.write(frames([event]))
     return response
 
 
 async def _stream_text(request: web.Request, events: AsyncGenerator[Released, None]) -> web.StreamResponse:
     """Just the answer, as it is written. A failure is a status before the first byte, a broken connection after it."""
     response = web.StreamResponse(headers={"Content-Type": "text/plain; charset=utf-8", "X-Accel-Buffering": "no"})
-    with request.app[SERVICES].slots.take(), aborted_when_broken(request, response):
-        async for event in events:
+    client = StreamClient(connected(request), ndjson_frames, None, b"")
+    with aborted_when_broken(request, response), request.app[OPEN_STREAMS].holding(client, client.end):
+        async for event in until_gone(client, events):
             text = _text_of(event, started=response.prepared)
             if text and not response.prepared:
                 await response.prepare(request)
@@ -251,8 +266,7 @@ def _text_of(event: Released, *, started: bool) -> str:
 async def _answer_ephemeral(
     request: web.Request, services: Services, message: str, wait: int | None
 ) -> web.StreamResponse:
-    streams = any(wants(request, kind) for kind in ("text/event-stream", "application/x-ndjson", "text/plain"))
-    if wait is None and not streams:
+    if wait is None and not _wants_stream(request):
         raise Invalid(
             "Nothing is kept of an ephemeral message, so its answer must be waited for: add ?wait.", field="ephemeral"
         )

@@ -90,7 +90,7 @@ class Gate:
             known = [resource.canonical for resource in request.app.router.resources()]
             return errors.http_response(error, request.path, known)
         except ConnectionError:
-            raise  # the client went away while it was written to: nobody is left to answer
+            return web.Response(status=499)  # the client went away: aiohttp drops this without a word
         except Exception:
             log.exception("Request %s failed inside", request[REQUEST_ID])
             return errors.internal_error(request[REQUEST_ID])
@@ -215,7 +215,7 @@ async def authenticated(request: web.Request, services: Services) -> Principal:
 async def _host_login(request: web.Request, authenticate: Authenticate) -> Principal:
     answer = authenticate(request)
     principal = await answer if isinstance(answer, Awaitable) else answer
-    if principal is None:
+    if not isinstance(principal, Principal):  # None, and whatever else a login may give by mistake
         raise Unauthorized("The program that serves this gateway did not let you in. Sign in there first.")
     return principal
 

@@ -42,7 +42,7 @@ class Row(Protocol):
     def also(self) -> tuple[str, ...]: ...  # noqa: D102
 
 
-def describe(rows: Sequence[Row], prefix: str) -> dict[str, Any]:
+def describe(rows: Sequence[Row], prefix: str = "") -> dict[str, Any]:
     """The document for these rows, served below *prefix*."""
     schemas: dict[str, Any] = {"Error": _error_schema()}
     paths: dict[str, dict[str, Any]] = {}

@@ -20,6 +20,7 @@ class OriginRules:
     """The rules of one gateway. *ambient*: no exception for loopback pages, as this host's cookies go along with theirs."""
 
     def __init__(self, settings: Settings, *, ambient: bool = False) -> None:
+        self._ambient = ambient
         self._loopback = settings.cors_origins is not None and not ambient
         self._allowed = frozenset(settings.cors_origins or ())
         self._public = settings.public_url and "{0.scheme}://{0.netloc}".format(urlsplit(settings.public_url))
@@ -37,7 +38,7 @@ class OriginRules:
         if origin is None or origin == self._public or self.is_listed(origin):
             return True
         match = _ORIGIN.fullmatch(origin)
-        return match is not None and _same_host(match, host)
+        return match is not None and _same_host(match, host, strict=self._ambient)
 
     def is_host(self, host: str) -> bool:
         """Whether the Host header has the form of one."""
@@ -54,12 +55,17 @@ class OriginRules:
         return name in self._hosts or host.lower() in self._hosts or name == "localhost" or _is_address(name)
 
 
-def _same_host(origin: "re.Match[str]", host: str) -> bool:
-    """Whether an Origin is where the request was sent. A Host without a port (behind a proxy) is compared by name."""
+def _same_host(origin: "re.Match[str]", host: str, *, strict: bool) -> bool:
+    """Whether an Origin is where the request was sent.
+
+    A Host without a port (behind a proxy) is compared by name; *strict*: then the Origin may not have one either.
+    """
     match = _HOST.fullmatch(host)
     if match is None or match[1].lower() != origin[2]:
         return False
-    return match[2] is None or match[2] == (origin[3] or _PORTS[origin[1]])
+    if match[2] is None:
+        return not strict or origin[3] in {None, _PORTS[origin[1]]}
+    return match[2] == (origin[3] or _PORTS[origin[1]])
 
 
 def _is_address(name: str) -> bool:

@@ -46,7 +46,7 @@ class RequestLog:
         if self._dropped:
             lines.append((time.time(), f"{self._dropped} more requests are not listed"))
             self._dropped = 0
-        log.info("%d requests", len(lines), extra={"lines": lines})
+        log.info("%s", "\n".join(text for _, text in lines), extra={"lines": lines})
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

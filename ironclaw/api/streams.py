@@ -8,7 +8,9 @@ cut, and comes back with its last event id.
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from typing import Any
 
 import orjson
 from aiohttp import web
@@ -94,6 +96,10 @@ class StreamClient:
         """What is written to it regularly to keep the connection open; empty for none."""
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._transport = transport
+        sock = transport.get_extra_info("socket")
+        if sock is not None and sock.family in {socket.AF_INET, socket.AF_INET6}:
+            # A peer that acknowledges nothing any more is dropped by the kernel.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(_STALLED * 1000))
 
     def write(self, data: bytes) -> None:
         """Send *data*, or cut the client when it did not read what it has. One large event alone cuts nobody."""
@@ -194,9 +200,11 @@ OPEN_STREAMS: web.AppKey[OpenStreams] = web.AppKey("streams", OpenStreams)
 
 def sse_response(*, allow_all_methods: bool = False) -> EventSourceResponse:
     """The head of an event stream. A peer that acknowledges nothing for 30 s is dropped by the kernel."""
-    return EventSourceResponse(
+    response = EventSourceResponse(
         sep="\n", ping_interval=_NO_PING, send_timeout=_STALLED, allow_all_methods=allow_all_methods
     )
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def ndjson_response() -> web.StreamResponse:
@@ -209,31 +217,62 @@ async def streaming(
     request: web.Request, response: web.StreamResponse, *, ndjson: bool, greet: bool = True
 ) -> AsyncIterator[StreamClient]:
     """Send the head, keep the connection beating, and end it well. *greet*: send first bytes before there is an event."""
-    chunked = request.version >= (1, 1)
-    with aborted_when_broken(request, response):
+    try:
+        connected(request)
         await response.prepare(request)
         # The head leaves with the first bytes only, and a proxy that waits for some gets them.
         if greet:
             await response.write(_NDJSON_COMMENT if ndjson else b"retry: %d\n: connected\n\n" % _RETRY_MS)
-        assert request.transport is not None
-        if ndjson:
-            frames, beat, last_words = (chunked_ndjson_frames if chunked else ndjson_frames), _NDJSON_COMMENT, b""
-        else:
-            frames, beat, last_words = (chunked_sse_frames if chunked else sse_frames), _SSE_COMMENT, _SSE_GOODBYE
-        client = StreamClient(request.transport, frames, None, chunk(beat) if chunked else beat)
+        client, last_words = _http_client(request, ndjson=ndjson)
 
         def at_shutdown() -> None:
             if last_words:
-                client.write(chunk(last_words) if chunked else last_words)
+                client.write(last_words)
             client.end()
 
-        with request.app[OPEN_STREAMS].holding(client, at_shutdown):
+        with aborted_when_broken(request, response), request.app[OPEN_STREAMS].holding(client, at_shutdown):
             try:
                 yield client
             finally:
                 client.end()
-                if isinstance(response, EventSourceResponse):
-                    response.stop_streaming()
+    finally:
+        if isinstance(response, EventSourceResponse) and response.is_connected():
+            response.stop_streaming()
+
+
+def _http_client(request: web.Request, *, ndjson: bool) -> tuple[StreamClient, bytes]:
+    """The client of a prepared stream, and its last words at shutdown. HTTP/1.0 knows no chunks."""
+    chunked = request.version >= (1, 1)
+    if ndjson:
+        frames, beat, last_words = (chunked_ndjson_frames if chunked else ndjson_frames), _NDJSON_COMMENT, b""
+    else:
+        frames, beat, last_words = (chunked_sse_frames if chunked else sse_frames), _SSE_COMMENT, _SSE_GOODBYE
+    client = StreamClient(connected(request), frames, None, chunk(beat) if chunked else beat)
+    return client, chunk(last_words) if chunked and last_words else last_words
+
+
+def connected(request: web.Request) -> asyncio.Transport:
+    """The request's transport. Raises *ConnectionResetError* when the client has gone."""
+    if request.transport is None:
+        raise ConnectionResetError
+    return request.transport
+
+
+async def until_gone(client: StreamClient, events: AsyncGenerator[Released, None]) -> AsyncGenerator[Released, None]:
+    """The events, for as long as *client* is there: under a host's own runner nobody ends a handler that waits."""
+    while True:
+        coming = asyncio.ensure_future(anext(events, None))
+        waiting: set[asyncio.Future[Any]] = {coming, client.closed}
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not coming.done():
+                coming.cancel()
+                await asyncio.gather(coming, return_exceptions=True)
+        event = None if coming.cancelled() else coming.result()
+        if event is None:
+            return
+        yield event
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 from ironclaw import codec
 from ironclaw.api.keys import PRINCIPAL, SERVICES
 from ironclaw.api.requests import last_event_id, read_query
-from ironclaw.api.streams import OPEN_STREAMS, StreamClient, text_frame, ws_frames, ws_plain_frames
+from ironclaw.api.streams import OPEN_STREAMS, StreamClient, connected, text_frame, ws_frames, ws_plain_frames
 from ironclaw.chat.models import check_thread_id
 from ironclaw.errors import BadRequest, IronclawError, RateLimited
 from ironclaw.services import Services
@@ -55,15 +55,14 @@ async def chat_socket(request: web.Request) -> web.StreamResponse:
     query = read_query(request, SocketQuery)
     thread_id = check_thread_id(query.thread_id) if query.thread_id else None
     after = last_event_id(request)
-    beat = 2 * request.app[SERVICES].settings.heartbeat
+    beat = request.app[SERVICES].settings.heartbeat
     # Not closed by itself: `echo hi | websocat` closes at once and still wants its answer.
     socket = web.WebSocketResponse(autoclose=False, compress=False, heartbeat=beat, max_msg_size=_MOST_FRAME)
     with request.app[SERVICES].slots.take():
         if not socket.can_prepare(request):
             raise BadRequest("This is a WebSocket: connect with ws:// or wss://, or use GET /api/chat/events.")
         await socket.prepare(request)
-        assert request.transport is not None
-        client = StreamClient(request.transport, ws_plain_frames if query.plain else ws_frames, None, b"")
+        client = StreamClient(connected(request), ws_plain_frames if query.plain else ws_frames, None, b"")
         talk = _Talk(request.app[SERVICES], socket, client, thread_id, request[PRINCIPAL].name, quiet=query.plain)
         with request.app[OPEN_STREAMS].holding(client, talk.at_shutdown):
             hub = request.app[SERVICES].hub

@@ -93,7 +93,6 @@ def _touch_thread(db: sqlite3.Connection, thread_id: str, title: str, user_id: s
 
 def mark_running(message_id: str) -> Callable[[sqlite3.Connection], None]:
     """The turn has begun: from here on it is not run again after a crash."""
-
     moment = codec.format_time(codec.now())
     return lambda db: _execute(
         db, "UPDATE turns SET state = 'running', started_at = ? WHERE message_id = ?", moment, message_id

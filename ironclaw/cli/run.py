@@ -146,7 +146,7 @@ def _why_not_listening(settings: Settings, error: OSError | UnicodeError) -> str
     reason = error.strerror if isinstance(error, OSError) and error.strerror else "that is no address of this machine"
     return (
         f"ironclaw: can't listen on {settings.host}:{settings.port}: {reason}. "
-        f"Use another: {command} run --host 127.0.0.1 --port {_free_port('127.0.0.1', settings.port - 1)}"
+        f"Use another: {command} run --host 127.0.0.1"
     )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import re
 import socket
 import struct
@@ -13,6 +14,7 @@ import pytest
 from aiohttp import web
 from conftest import TOKEN, ScriptedModel
 
+from ironclaw.events import StreamChunk
 from ironclaw.gateway import Gateway
 from ironclaw.llm.models import Finished, TextDelta, ToolCallDelta
 from ironclaw.settings import Settings
@@ -20,14 +22,8 @@ from ironclaw.settings import Settings
 FRAME = re.compile(rb"id: (\d+)\nevent: (\w+)\ndata: (\{[^\r\n]*\})")
 NO_EVENT = re.compile(rb"(retry: \d+\n)?: [a-z -]+")
 SSE, NDJSON, TEXT = "text/event-stream", "application/x-ndjson", "text/plain"
-WEBSOCKET = "\r\n".join(
-    (
-        "Connection: Upgrade",
-        "Upgrade: websocket",
-        "Sec-WebSocket-Version: 13",
-        "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==",
-    )
-)
+KEY = "MDEyMzQ1Njc4OWFiY2RlZg=="
+WEBSOCKET = f"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}"
 # Everything that takes a slot: how it is asked for.
 STREAMS = {
     "events": f"GET /api/chat/events HTTP/1.1\r\nAccept: {SSE}",
@@ -85,23 +81,22 @@ class Served:
     runner: web.AppRunner
     clients: list[Client] = attrs.Factory(list)
 
-    async def ask(self, request: str, message: str = "", token: str | None = TOKEN, **connect: Any) -> Client:
-        """Send a request line with headers; *message* becomes the body of a send. The reply's head is read."""
+    async def ask(self, request: str, message: str = "", token: str = TOKEN, *, head: bool = True) -> Client:
+        """Send a request line with headers; *message* becomes the body of a send. *head*: read that of the reply."""
         host, port = self.runner.addresses[0][:2]
-        client = Client(*await asyncio.open_connection(host, port, **connect))
+        client = Client(*await asyncio.open_connection(host, port))
         self.clients.append(client)
         body = json.dumps({"message": message}).encode() if message else b""
-        lines = [request, f"Host: {host}", f"Content-Length: {len(body)}"]
-        lines += [f"Authorization: Bearer {token}"] if token else []
+        lines = [request, f"Host: {host}", f"Content-Length: {len(body)}", f"Authorization: Bearer {token}"]
         client.writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
         async with asyncio.timeout(10):
-            client.head = (await client.reader.readuntil(b"\r\n\r\n")).decode()
+            client.head = (await client.reader.readuntil(b"\r\n\r\n")).decode() if head else ""
         return client
 
-    async def until_free(self, taken: int = 0) -> None:
-        """Wait until no more slots than *taken* are held."""
+    async def until_free(self) -> None:
+        """Wait until no slot is held."""
         async with asyncio.timeout(5):
-            while self.gateway.services.slots.taken > taken:
+            while self.gateway.services.slots.taken:
                 await asyncio.sleep(0.01)
 
 
@@ -144,9 +139,6 @@ def status_call() -> list[object]:
 
 def say(*words: object) -> list[object]:
     return [*(TextDelta(word) if isinstance(word, str) else word for word in words), Finished("stop")]
-
-
-# What is on the wire
 
 
 async def test_events_are_framed_as_the_contract_shows_them(serve: Serve, settings: Settings) -> None:
@@ -205,8 +197,7 @@ async def test_first_bytes_come_at_once_and_an_idle_stream_is_kept_alive(
 ) -> None:
     served = await serve(attrs.evolve(settings, heartbeat=0.05))
     client = await served.ask(STREAMS[kind])
-    greeting = await client.body(b"\n")
-    assert greeting
+    assert await client.body(b"\n")
     assert await client.body(beat * 3) == beat * 3
 
 
@@ -228,9 +219,6 @@ async def test_a_client_of_http_1_0_gets_a_stream_without_chunks(serve: Serve, s
         assert body == b"one two\n"
 
 
-# What is chosen
-
-
 async def test_a_stream_goes_on_where_it_broke_off_and_the_header_beats_the_query(
     serve: Serve, settings: Settings
 ) -> None:
@@ -250,6 +238,31 @@ async def test_a_stream_goes_on_where_it_broke_off_and_the_header_beats_the_quer
         assert await resumed("", f"\r\nLast-Event-ID: {id_}") == expected
         assert await resumed("?last_event_id=0", f"\r\nLast-Event-ID: {id_}") == expected
     assert await resumed("?last_event_id=0") == all_events
+
+
+async def test_r17_who_joins_in_the_middle_of_a_burst_gets_every_event_once(serve: Serve, settings: Settings) -> None:
+    served = await serve(settings)
+    hub = served.gateway.services.hub
+    chunk = StreamChunk(content="x", thread_id="a", message_id="m")
+    others = [await served.ask(STREAMS["events"]), await served.ask("GET /api/chat/events?thread_id=a HTTP/1.1")]
+    first = hub.publish(chunk).id
+
+    async def burst() -> None:
+        for _ in range(400):
+            for _ in range(3):
+                hub.publish(chunk)
+            await asyncio.sleep(0)
+
+    async def join(number: int) -> None:
+        thread = "&thread_id=a" if number % 2 else ""
+        client = await served.ask(f"GET /api/chat/events?last_event_id={first}{thread} HTTP/1.1")
+        ids = [one["id"] for one in events_in(await client.body(b"id: %d\n" % (first + 1200)))]
+        assert ids == list(range(first + 1, first + 1201))
+
+    await asyncio.gather(burst(), *(join(number) for number in range(30)))
+    for client in others:
+        ids = [one["id"] for one in events_in(await client.body(b"id: %d\n" % (first + 1200)))]
+        assert ids == list(range(first, first + 1201))
 
 
 @pytest.mark.parametrize("bad", ["x", "-1", "1.5", "0x10", "1 2", "9" * 19, "٣"])
@@ -282,15 +295,11 @@ async def test_thread_id_and_types_choose_what_comes(serve: Serve, settings: Set
 
 
 async def test_an_unknown_type_is_a_bad_request_that_names_the_known_ones(serve: Serve, settings: Settings) -> None:
-    served = await serve(settings)
-    client = await served.ask("GET /api/chat/events?types=response,nonsense HTTP/1.1")
+    client = await (await serve(settings)).ask("GET /api/chat/events?types=response,nonsense HTTP/1.1")
     error = json.loads(await client.reader.readexactly(int(client.header("content-length") or 0)))["error"]
     assert (client.status, error["field"]) == (400, "types")
     assert "nonsense" in error["message"]
     assert "stream_chunk" in error["message"]
-
-
-# Slots
 
 
 @pytest.mark.parametrize("kind", STREAMS)
@@ -340,11 +349,34 @@ async def test_s59_a_peer_that_acknowledges_nothing_is_dropped_by_the_kernel_wit
     assert 0 < sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) <= 30_000
 
 
-async def test_s59_who_has_no_token_holds_nothing(serve: Serve, settings: Settings) -> None:
+@pytest.mark.parametrize("kind", STREAMS)
+async def test_s63_a_client_that_leaves_while_it_is_written_to_is_no_error(
+    serve: Serve, settings: Settings, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    served = await serve(settings, llm=(model := ScriptedModel(say(*["x", 0.002] * 100))))
+    clients = [await served.ask(STREAMS[kind], "hi" if "send" in kind else "") for _ in range(4)]
+    if "send" not in kind:
+        await served.ask("POST /api/chat/send HTTP/1.1", "hi")
+    for number, client in enumerate(clients):
+        await client.reader.readuntil(b"stream_chunk" if "text" not in kind else b"x")
+        client.leave(rudely=number % 2 == 0)
+    for steps in range(30):  # and before anything was written, at every step of the way
+        client = await served.ask(STREAMS[kind], "/help" if "send" in kind else "", head=False)
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        client.leave(rudely=True)
+    await served.until_free()
+    async with asyncio.timeout(10):
+        while model.closed < len(model.requests) or not model.requests:
+            await asyncio.sleep(0.01)
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+async def test_s59_who_has_no_right_token_holds_nothing(serve: Serve, settings: Settings) -> None:
     served = await serve(attrs.evolve(settings, max_streams=1))
     for _ in range(20):
         for kind, request in STREAMS.items():
-            assert (await served.ask(request, "hi" if "send" in kind else "", token=None)).status == 401
+            assert (await served.ask(request, "hi" if "send" in kind else "", token="wrong")).status == 401
     assert served.gateway.services.slots.taken == 0
     assert (await served.ask(STREAMS["events"])).status == 200
 

@@ -175,11 +175,11 @@ def test_r02_a_turn_cut_off_in_the_middle_is_marked_keeps_its_text_and_its_threa
     gateway.start()
     seen = read_some(gateway, "a", 1.3)
     text = "".join(event["content"] for event in seen if event["event"] == "stream_chunk")
-    queued = gateway.send("help", thread_id="a")
+    queued = [gateway.send(text, thread_id="a")["message_id"] for text in ("help", "time", "help")]
     gateway.env["BUILTIN_WORD_DELAY"] = "0"
     stop_start(gateway)
     turns = wait_until(lambda: all_ended(gateway, "a"))
-    assert [turn["state"] for turn in turns] == ["interrupted", "completed"]
+    assert [turn["state"] for turn in turns] == ["interrupted", *["completed"] * 3]
     cut = turns[0]
     assert cut["error"]["code"] == "interrupted"
     words = cut["response"]
@@ -187,8 +187,12 @@ def test_r02_a_turn_cut_off_in_the_middle_is_marked_keeps_its_text_and_its_threa
     assert len(words) > len(text) / 4
     shorter, longer = sorted((words, text), key=len)
     assert longer.startswith(shorter)
-    assert turns[1]["message_id"] == queued["message_id"]  # what waited behind it is answered after the restart
-    assert turns[1]["response"]
+    stream = gateway.open_events("?last_event_id=0&types=response")
+    answered = [stream.next()["message_id"] for _ in queued]
+    stream.close()
+    assert answered == queued  # what waited behind it is answered after the restart, in its order
+    assert [turn["message_id"] for turn in turns[1:]] == queued
+    assert all(turn["response"] for turn in turns[1:])
     assert gateway.send("help", thread_id="a", wait=True)["state"] == "completed"
     assert gateway.request("GET", "/api/status")[2]["status"] == "healthy"
 

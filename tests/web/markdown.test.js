@@ -18,11 +18,19 @@ function markup(tree) {
   const { href, start } = tree.attributes;
   const attributes = (href ? ` ${href}` : "") + (start ? ` ${start}` : "");
   if (tree.tag === "br" || tree.tag === "hr") return `<${tree.tag}>`;
+  if (tree.attributes.class === "code") return tree.children.map(markup).join("");
+  if (tree.attributes.class === "code-head") return tree.children[0].children.map((language) => `(${language})`).join("");
+  if (tree.attributes.class?.startsWith("task-box")) return `[${tree.attributes["aria-label"]}]`;
+  if (tree.attributes.class === "wide") return markup(tree.children[0]);
   return `<${tree.tag}${attributes}>${tree.children.map(markup).join("")}</${tree.tag}>`;
 }
 
 const CASES = [
-  ["# One\n## Two\ntext", "<h3>One</h3><h4>Two</h4><p>text</p>"],
+  ["# One\n## Two\ntext\n### Three\n#### Four\n##### Five", "<h3>One</h3><h4>Two</h4><p>text</p><h5>Three</h5><h6>Four</h6><h6>Five</h6>"],
+  ["- [ ] a\n- [x] b\n  - [X] c\n- [] d", "<ul><li>[open]a</li><li>[done]b<ul><li>[done]c</li></ul></li><li>[] d</li></ul>"],
+  ["t\n| a | *b* |\n|---|:-:|\n| 1 | `x|y` | z |\n| 2\n- e", "<p>t</p><table><thead><tr><th>a</th><th><em>b</em></th></tr></thead><tbody><tr><td>1</td><td><code>x|y</code></td></tr><tr><td>2</td><td></td></tr></tbody></table><ul><li>e</li></ul>"],
+  ["a | b\n-|-\nx \\| y | z\n\nc", "<table><thead><tr><th>a</th><th>b</th></tr></thead><tbody><tr><td>x | y</td><td>z</td></tr></tbody></table><p>c</p>"],
+  ["a | b\nc | d", "<p>a | b<br>c | d</p>"],
   ["#hashtag", "<p>#hashtag</p>"],
   ["a\nb\n\nc", "<p>a<br>b</p><p>c</p>"],
   ["**b** *i* _i_ __b__ ***bi***", "<p><strong>b</strong> <em>i</em> <em>i</em> <strong>b</strong> <strong><em>bi</em></strong></p>"],
@@ -30,11 +38,11 @@ const CASES = [
   ["snake_case_name 2 * 3 * 4 ** 5", "<p>snake_case_name 2 * 3 * 4 ** 5</p>"],
   ["**open", "<p>**open</p>"],
   ["\\*not\\* `a*b*` ``x`y``", "<p>*not* <code>a*b*</code> <code>x`y</code></p>"],
-  ["```py\n# x\n\n*y*\n```\nz", "<pre><code># x\n\n*y*</code></pre><p>z</p>"],
-  ["```\nopen\n``", "<pre><code>open\n``</code></pre>"],
+  ["```py\n# x\n\n*y*\n```\nz", "(py)<pre><code># x\n\n*y*</code></pre><p>z</p>"],
+  ["```\nopen\n``", "()<pre><code>open\n``</code></pre>"],
   ["- a\n- b\n  - c\n\n- d\nlazy", "<ul><li>a</li><li>b<ul><li>c</li></ul></li><li>d<br>lazy</li></ul>"],
   ["3. c\n4. d\n- x", "<ol 3><li>c</li><li>d</li></ol><ul><li>x</li></ul>"],
-  ["1. a\n   ```\n   code\n   ```\n2. b", "<ol><li>a<pre><code>code</code></pre></li><li>b</li></ol>"],
+  ["1. a\n   ```\n   code\n   ```\n2. b", "<ol><li>a()<pre><code>code</code></pre></li><li>b</li></ol>"],
   ["born in\n1984. A year", "<p>born in<br>1984. A year</p>"],
   ["> a\n> - b\n\nc", "<blockquote><p>a</p><ul><li>b</li></ul></blockquote><p>c</p>"],
   ["a\n---\nb", "<p>a</p><hr><p>b</p>"],
@@ -58,8 +66,8 @@ test("markup is text", () => {
 });
 
 test("only known tags and attributes are ever built", () => {
-  const tags = new Set("p h3 h4 h5 ul ol li pre code blockquote hr br strong em a".split(" "));
-  const attributes = new Set("href target rel start tabindex".split(" "));
+  const tags = new Set("p h3 h4 h5 h6 ul ol li pre code blockquote hr br strong em a div span button table thead tbody tr th td".split(" "));
+  const attributes = new Set("href target rel start tabindex class role aria-label type".split(" "));
   const check = (tree) => {
     if (typeof tree === "string") return;
     assert.ok(tags.has(tree.tag), tree.tag);
@@ -70,7 +78,7 @@ test("only known tags and attributes are ever built", () => {
 });
 
 test("hostile texts take no time", () => {
-  const texts = ["*a ", "**a ", "_a ", "[a", "[a](", "`a``b", "> ", "- ", "![", "<http://", "a*b_c", "***"];
+  const texts = ["*a ", "**a ", "_a ", "[a", "[a](", "`a``b", "> ", "- ", "![", "<http://", "a*b_c", "***", "|", "|-", "`|"];
   for (const text of texts) {
     const started = performance.now();
     parseBlocks(text.repeat(20000));
