@@ -3,7 +3,7 @@
 import attrs
 from aiohttp import web
 
-from ironclaw.api.keys import ROUTE_ROWS
+from ironclaw.api.keys import ROUTE_ROWS, SERVICES
 from ironclaw.api.openapi import describe
 from ironclaw.api.responses import json_response
 from ironclaw.version import __version__
@@ -30,7 +30,8 @@ class About:
 async def about(request: web.Request) -> web.StreamResponse:
     """Say who this is."""
     prefix = request.path.removesuffix("/api")
-    base = f"http://{request.headers.get('Host', 'localhost:3000')}{prefix}"  # the form of Host was checked
+    public = request.app[SERVICES].settings.public_url
+    base = public or f"http://{request.headers.get('Host', 'localhost:3000')}{prefix}"  # the form of Host was checked
     examples = [line.format(base=base) for line in _CALLS]
     return json_response(request, About("ironclaw", __version__, f"{prefix}/api/openapi.json", examples))
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from ironclaw.settings import Settings
 
 _ORIGIN = re.compile(r"(https?)://([a-z0-9.-]{1,253}|\[[0-9a-f:.]+\])(?::(\d{1,5}))?")
-_HOST = re.compile(r"([a-z0-9.-]{1,253}|\[[0-9a-f:.]+\])(?::(\d{1,5}))?", re.I)
+_HOST = re.compile(r"([a-z0-9._-]{1,253}|\[[0-9a-f:.]+\])(?::(\d{1,5}))?", re.I)
 _LOOPBACK = ("localhost", "127.0.0.1")
 _PORTS = {"http": "80", "https": "443"}
 

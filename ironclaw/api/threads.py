@@ -9,7 +9,7 @@ from ironclaw.api.keys import SERVICES
 from ironclaw.api.requests import cursor_of, limit_of, read_body, read_query
 from ironclaw.api.responses import json_response
 from ironclaw.chat.export import as_markdown
-from ironclaw.chat.models import History, Thread, TurnRecord
+from ironclaw.chat.models import History, Thread, TurnRecord, check_thread_id
 from ironclaw.chat.search import SearchHit
 from ironclaw.errors import BadRequest, Invalid
 
@@ -126,12 +126,12 @@ async def change(request: web.Request) -> web.StreamResponse:
     services = request.app[SERVICES]
     body = await read_body(request, ChangeThread, services.settings.body_timeout)
     title = None if body.title is None else _title(body.title)
-    return json_response(request, await services.chat.change_thread(request.match_info["id"], title, body.pinned))
+    return json_response(request, await services.chat.change_thread(_thread_id(request), title, body.pinned))
 
 
 async def delete(request: web.Request) -> web.StreamResponse:
     """Delete a thread."""
-    await request.app[SERVICES].chat.delete_thread(request.match_info["id"])
+    await request.app[SERVICES].chat.delete_thread(_thread_id(request))
     return json_response(request, {"status": "ok"})
 
 
@@ -139,7 +139,7 @@ async def fork(request: web.Request) -> web.StreamResponse:
     """Branch off before a message."""
     services = request.app[SERVICES]
     body = await read_body(request, ForkThread, services.settings.body_timeout)
-    thread = await services.chat.fork_thread(request.match_info["id"], body.message_id)
+    thread = await services.chat.fork_thread(_thread_id(request), body.message_id)
     return json_response(request, thread, status=201)
 
 
@@ -164,7 +164,7 @@ async def export(request: web.Request) -> web.StreamResponse:
     kind = read_query(request, ExportQuery).format
     if kind not in {"json", "markdown"}:
         raise BadRequest("`format` must be json or markdown.", field="format")
-    thread, turns = await request.app[SERVICES].chat.export(request.match_info["id"])
+    thread, turns = await request.app[SERVICES].chat.export(_thread_id(request))
     ending = "json" if kind == "json" else "md"
     headers = {"Content-Disposition": f'attachment; filename="{_file_name(thread.title)}.{ending}"'}
     if kind == "json":
@@ -176,6 +176,10 @@ async def export(request: web.Request) -> web.StreamResponse:
 def _file_name(title: str) -> str:
     """A title as a plain file name: what a header and every file system take."""
     return re.sub(r"[^A-Za-z0-9]+", "-", title).strip("-")[:60] or "conversation"
+
+
+def _thread_id(request: web.Request) -> str:
+    return check_thread_id(request.match_info["id"])
 
 
 def _title(title: str) -> str:

@@ -16,6 +16,7 @@ _TYPES = {
     ".css": "text/css",
     ".js": "text/javascript",
     ".svg": "image/svg+xml",
+    ".txt": "text/plain",
 }
 
 
@@ -47,7 +48,9 @@ class Page:
             for path in self._root.rglob("*")
             if path.suffix in _TYPES and path.is_file() and not path.is_symlink()
         )
-        return [web.get("/" if name == "index.html" else f"/{name}", self._handler(name)) for name in names]
+        paths = {"/" if name == "index.html" else f"/{name}": name for name in names}
+        paths["/favicon.ico"] = "favicon.svg"  # what browsers ask for unasked
+        return [web.get(path, self._handler(name)) for path, name in paths.items()]
 
     def _handler(self, name: str):  # type: ignore[no-untyped-def]
         async def serve(request: web.Request) -> web.StreamResponse:

@@ -317,6 +317,16 @@ async def test_s41_s42_odd_text_stays_in_its_field_and_comes_back_equal(
 
 
 @pytest.mark.process
+@pytest.mark.parametrize("plain", ["", "1"])  # aiohttp's parser in C, and the one in Python
+def test_s42_bytes_of_a_path_or_query_that_are_no_text_are_refused(gateway_process: Start, plain: str) -> None:
+    process = gateway_process(AIOHTTP_NO_EXTENSIONS=plain).start()
+    for method, path in (("DELETE", ""), ("GET", "/export"), ("POST", "/fork"), ("PATCH", "")):
+        body = {"POST": b'{"message_id": "x"}', "PATCH": b'{"title": "x"}'}.get(method, b"")
+        reply = exchange(process, method, f"/api/chat/threads/\xff{path}?thread_id=\xff", body=body)
+        assert reply.status in {400, 404, 422}, method
+
+
+@pytest.mark.process
 def test_s42_the_longest_message_is_stored_whole(gateway: GatewayProcess) -> None:
     text = "/help" + "é" * (500_000 - 5)
     assert post(gateway, json.dumps({"message": text, "thread_id": "long"}, ensure_ascii=False).encode()).status == 200
