@@ -86,7 +86,7 @@ ROUTES: tuple[Route, ...] = (
         "GET",
         "/api/chat/threads",
         threads.list_threads,
-        "Threads, newest first.",
+        "Threads: pinned ones first, then the newest.",
         query=threads.Page,
         reply=threads.ThreadList,
     ),

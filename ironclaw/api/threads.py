@@ -60,15 +60,11 @@ class ForkThread:
 
 @attrs.frozen
 class HistoryQuery:
-    """Whose history (the default thread's without *thread_id*), *limit* turns (at most 200), older ones by *cursor*.
-
-    *around* is a message that the page should have in its middle.
-    """
+    """Whose history (the default thread's without *thread_id*), *limit* turns (at most 200), older ones by *cursor*."""
 
     thread_id: str | None = None
     limit: int = 50
     cursor: str | None = None
-    around: str | None = None
 
 
 @attrs.frozen
@@ -147,9 +143,8 @@ async def history(request: web.Request) -> web.StreamResponse:
     """A page of turns."""
     query = read_query(request, HistoryQuery)
     chat = request.app[SERVICES].chat
-    limit = limit_of(query.limit, 200)
-    before = await chat.place_around(query.around, limit) if query.around else cursor_of(query.cursor)
-    return json_response(request, await chat.history(query.thread_id, limit, before))
+    found = await chat.history(query.thread_id, limit_of(query.limit, 200), cursor_of(query.cursor))
+    return json_response(request, found)
 
 
 async def search(request: web.Request) -> web.StreamResponse:

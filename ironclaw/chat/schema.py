@@ -17,6 +17,7 @@ MIGRATIONS = (
             rank INTEGER NOT NULL
         ) STRICT;
         CREATE INDEX threads_by_rank ON threads (rank);
+        CREATE INDEX threads_in_order ON threads (pinned * 1099511627776 + rank);
         CREATE TABLE turns (
             seq INTEGER PRIMARY KEY AUTOINCREMENT,
             message_id TEXT NOT NULL UNIQUE,

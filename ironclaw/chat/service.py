@@ -218,7 +218,7 @@ class ChatService:
         return thread_id
 
     async def threads(self, limit: int, before: int | None) -> tuple[list[Thread], int | None]:
-        """A page of threads, newest first, and where the next begins."""
+        """A page of threads, pinned ones first, then the newest, and where the next begins."""
         return await self._database.read(lambda db: store.list_threads(db, limit, before))
 
     async def create_thread(self, thread_id: str | None, title: str) -> Thread:
@@ -264,10 +264,6 @@ class ChatService:
         return await self._database.read(
             lambda db: (store.find_thread(db, thread_id), store.read_turns(db, thread_id, _ALL, None)[0])
         )
-
-    async def place_around(self, message_id: str, limit: int) -> int | None:
-        """Before which place a page of *limit* turns has this message in its middle. Raises *NotFound*."""
-        return await self._database.read(lambda db: store.place_after(db, message_id, limit // 2))
 
     async def history(self, thread_id: str | None, limit: int, before: int | None) -> History:
         """A page of a thread's turns, with the running one's text. Raises *NotFound*, but never for the default thread."""

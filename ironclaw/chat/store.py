@@ -1,5 +1,6 @@
 """Threads, turns and idempotency keys on disk: the SQL of chat. Functions here run inside the writer or the reader."""
 
+import re
 import sqlite3
 from collections.abc import Callable
 from typing import Any
@@ -225,8 +226,8 @@ def undo(thread_id: str) -> Callable[[sqlite3.Connection], str | None]:
 _THREAD = (
     "SELECT t.id, t.title, t.pinned, t.created_at, t.updated_at,"
     " (SELECT count(*) FROM turns WHERE thread_id = t.id),"
-    " coalesce((SELECT state FROM turns WHERE thread_id = t.id ORDER BY seq DESC LIMIT 1), 'idle'), t.rank"
-    " FROM threads t"
+    " coalesce((SELECT state FROM turns WHERE thread_id = t.id ORDER BY seq DESC LIMIT 1), 'idle'),"
+    " t.pinned * 1099511627776 + t.rank AS place FROM threads t"
 )
 
 
@@ -235,9 +236,9 @@ def _thread(row: sqlite3.Row) -> Thread:
 
 
 def list_threads(db: sqlite3.Connection, limit: int, before: int | None) -> tuple[list[Thread], int | None]:
-    """A page of threads, newest first, and where the next one begins."""
+    """A page of threads, pinned ones first, then the newest, and where the next one begins."""
     rows = db.execute(
-        f"{_THREAD} WHERE ? IS NULL OR t.rank < ? ORDER BY t.rank DESC LIMIT ?", (before, before, limit + 1)
+        f"{_THREAD} WHERE ? IS NULL OR place < ? ORDER BY place DESC LIMIT ?", (before, before, limit + 1)
     ).fetchall()
     page = rows[:limit]
     return [_thread(row) for row in page], page[-1][7] if len(rows) > limit else None
@@ -299,11 +300,17 @@ def fork_thread(source: str, message_id: str, target: str, user_id: str) -> Call
         ).fetchone()
         if row is None:
             raise NotFound(f"The thread {source} has no message {message_id}.", field="message_id")
-        _touch_thread(db, target, thread.title, user_id, codec.format_time(codec.now()))
+        _touch_thread(db, target, _next_title(thread.title), user_id, codec.format_time(codec.now()))
         _copy_turns(db, source, row[0], target)
         return find_thread(db, target)
 
     return store
+
+
+def _next_title(title: str) -> str:
+    """`Plans` -> `Plans (2)` -> `Plans (3)`, so that a fork can be told from its source."""
+    match = re.fullmatch(r"(.*) \((\d{1,4})\)", title, re.S)
+    return f"{match[1]} ({int(match[2]) + 1})" if match else f"{title} (2)"
 
 
 def _copy_turns(db: sqlite3.Connection, source: str, before: int, target: str) -> None:
@@ -340,20 +347,6 @@ def read_turns(
     page = list(reversed(rows[:limit]))
     calls = _calls_of(db, [row["seq"] for row in page])
     return [_turn(row, calls.get(row["seq"], [])) for row in page], page[0]["seq"] if len(rows) > limit else None
-
-
-def place_after(db: sqlite3.Connection, message_id: str, turns: int) -> int | None:
-    """A place *turns* turns after a message in its thread, for a page around it; None where the thread ends before.
-
-    Raises *NotFound*.
-    """
-    row = db.execute("SELECT thread_id, seq FROM turns WHERE message_id = ?", (message_id,)).fetchone()
-    if row is None:
-        raise NotFound(f"There is no message {message_id}.", field="around")
-    later = db.execute(
-        "SELECT seq FROM turns WHERE thread_id = ? AND seq > ? ORDER BY seq LIMIT 1 OFFSET ?", (row[0], row[1], turns)
-    ).fetchone()
-    return int(later[0]) if later else None
 
 
 def find_turn(db: sqlite3.Connection, message_id: str) -> TurnRecord:

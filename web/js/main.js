@@ -1,15 +1,16 @@
 /** The page's start: the token, then the view. Every place of the page will be shown from here. */
 
 import { Api } from "./api.js";
-import { forgetLetters } from "./outbox.js";
+import { setText } from "./dom.js";
+import { tab } from "./storage.js";
 import * as token from "./token.js";
 import { followViewport } from "./viewport.js";
 import { ChatView } from "./views/chat.js";
-import { forgetDraft } from "./views/composer.js";
 import { SignInView } from "./views/sign-in.js";
 
 const place = document.getElementById("place");
 const signOutButton = document.getElementById("sign-out");
+const title = document.getElementById("bar-title");
 const note = document.getElementById("bar-note");
 let view = null;
 
@@ -18,19 +19,26 @@ function show(next, { signedIn }) {
   view = next;
   place.replaceChildren(next.root);
   signOutButton.hidden = !signedIn;
-  note.textContent = "";
+  setText(title, "");
+  setText(note, "");
   next.opened();
 }
 
-function openChat() {
-  const api = new Api(token.current());
+function openChat(key) {
+  const api = new Api(key);
   const chat = new ChatView(api);
   api.addEventListener("refused", () => {
-    if (view === chat) signOut(SignInView.REFUSED);
+    if (view === chat) signOut(key === null ? "" : SignInView.REFUSED);
   });
   chat.root.addEventListener("connected", () => readStatus(api, chat));
-  show(chat, { signedIn: true });
+  chat.root.addEventListener("titled", ({ detail }) => entitle(detail));
+  show(chat, { signedIn: key !== null });
   readStatus(api, chat);
+}
+
+function entitle(text) {
+  setText(title, text);
+  document.title = text === "" ? "IronClaw" : `${text} · IronClaw`;
 }
 
 // What fails here is tried again when the stream opens.
@@ -38,12 +46,16 @@ async function readStatus(api, chat) {
   const status = await api.status().catch(() => null);
   if (status === null || view !== chat) return;
   chat.introduce(status);
-  note.textContent = modelName(status.model);
+  setText(note, modelName(status.model));
 }
 
 function signOut(problem) {
   token.forget();
-  show(new SignInView({ problem, onToken: openChat }), { signedIn: false });
+  askForToken(problem);
+}
+
+function askForToken(problem) {
+  show(new SignInView({ problem, onToken: start }), { signedIn: false });
 }
 
 function modelName(model) {
@@ -51,15 +63,17 @@ function modelName(model) {
   return model.state === "none" || !model.model ? "Built-in assistant" : model.model;
 }
 
-function start() {
-  if (token.current() === null) show(new SignInView({ onToken: openChat }), { signedIn: false });
-  else openChat();
+// A host program before the gateway may know who we are: then no token is asked for.
+async function start() {
+  if (token.current() !== null) return openChat(token.current());
+  const problem = await new Api(null).status().then(() => null, (error) => error);
+  if (problem === null) openChat(null);
+  else askForToken(problem.status === 401 ? "" : problem.message);
 }
 
 signOutButton.addEventListener("click", () => {
   signOut("");
-  forgetDraft();
-  forgetLetters();
+  tab.clear();
 });
 // A link with a token pasted into an open page.
 addEventListener("hashchange", () => token.takeFromAddress() && start());

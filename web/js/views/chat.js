@@ -1,196 +1,196 @@
-/** The chat: one thread, its history, the live stream and the composer, wired together. */
+/** The chat: the list of threads, the open one beside it, and the one event stream for both. */
 
 import { fromTemplate, part } from "../dom.js";
-import { ScrollFollower } from "../scroll.js";
+import { addressOf, readRoute } from "../route.js";
 import { EventStream } from "../stream.js";
-import { ChatLog } from "./chat-log.js";
-import { Composer } from "./composer.js";
-import { Delivery } from "./delivery.js";
-import { Introduction } from "./introduction.js";
-import { Notice, troubleText } from "./notice.js";
-import { ThreadLoader } from "./thread-loader.js";
+import { Conversation } from "./conversation.js";
+import { troubleText } from "./notice.js";
+import { ThreadList } from "./thread-list.js";
+import { UNTITLED } from "./thread-row.js";
 
+const NARROW = matchMedia("(max-width: 719px)");
+const TOUCH = matchMedia("(pointer: coarse)");
+
+/** Fires on its root: "connected" when the stream opens, "titled" with the open thread's title. */
 export class ChatView {
   #api;
-  #threadId = null;
-  #loaded = false;
-  #everOpen = false;
-  #stopping = false;
   #status = null;
+  #started = false;
+  #everOpen = false;
   #closed = new AbortController();
+  #conversation = null;
 
   constructor(api) {
     this.root = fromTemplate("chat");
     this.#api = api;
-    this.log = new ChatLog(part(this.root, "turns"));
-    this.notice = new Notice(part(this.root, "notice"));
-    this.composer = new Composer(part(this.root, "composer"));
-    this.follower = new ScrollFollower(part(this.root, "scroller"), part(this.root, "content"));
-    this.introduction = new Introduction();
-    this.delivery = new Delivery(api, this.log);
-    this.loader = new ThreadLoader(api);
+    this.list = new ThreadList(part(this.root, "threads"), api);
     this.stream = new EventStream(api);
     this.#listen();
   }
 
   opened() {
-    document.title = "IronClaw";
-    this.composer.opened();
-    this.delivery.resume();
-    this.#load();
+    this.#goTo();
+    this.#conversation?.composer.focus();
   }
 
   close() {
     this.#closed.abort();
-    this.notice.clear();
-    this.loader.close();
+    this.#conversation?.close();
+    this.list.close();
     this.stream.close();
-    this.delivery.close();
-    this.follower.close();
+    delete document.body.dataset.screen;
   }
 
   /** @param {object} status the gateway's, for the introduction of an empty thread */
   introduce(status) {
     this.#status = status;
-    this.#refresh();
+    this.#conversation?.introduce(status);
   }
 
   #listen() {
-    this.composer.addEventListener("send", ({ detail }) => this.#send(detail));
-    this.composer.addEventListener("stop", () => this.#stop());
-    this.introduction.addEventListener("example", ({ detail }) => this.composer.fill(detail));
-    this.delivery.addEventListener("sent", () => this.#refresh());
+    const { signal } = this.#closed;
     this.stream.addEventListener("event", ({ detail }) => this.#take(detail));
     this.stream.addEventListener("open", () => this.#connected());
     this.stream.addEventListener("lost", ({ detail }) => this.#trouble(detail));
-    this.loader.addEventListener("trouble", ({ detail }) => this.#trouble(detail));
-    this.follower.addEventListener("change", () => this.#pill(false));
-    this.root.addEventListener("retry", ({ detail }) => this.#retry(detail));
-    this.root.addEventListener("edit", ({ detail }) => this.#edit(detail));
-    this.root.addEventListener("again", ({ detail }) => this.#send(detail.message));
-    part(this.root, "pill").addEventListener("click", () => this.#toEnd());
-    part(this.root, "earlier").addEventListener("click", () => this.#loadOlder());
-    const { signal } = this.#closed;
+    this.root.addEventListener("trouble", ({ detail }) => this.#trouble(detail));
+    this.root.addEventListener("loaded", ({ detail }) => this.#loaded(detail));
+    this.root.addEventListener("go", ({ detail }) => this.#push(addressOf(detail)));
+    this.root.addEventListener("new", () => this.#new());
+    this.root.addEventListener("changed", () => this.#title());
+    part(this.root, "new").addEventListener("click", () => this.#new());
+    addEventListener("hashchange", () => this.#moved(), { signal });
+    NARROW.addEventListener("change", () => this.#goTo(), { signal });
     addEventListener("online", () => this.#wake(), { signal });
     document.addEventListener("visibilitychange", () => document.hidden || this.#wake(), { signal });
     document.addEventListener("keydown", (event) => this.#key(event), { signal });
   }
 
-  // History
+  // Where we are
 
-  async #load() {
-    this.stream.close();
-    const history = await this.loader.newest(this.#threadId);
-    if (history === null) return;
-    this.#threadId = history.thread_id;
-    this.#loaded = true;
-    this.log.replace(history);
-    this.#refresh();
-    const lastIds = [history.last_id, history.in_progress?.last_id ?? history.last_id];
-    this.stream.start(Math.min(...lastIds.map(Number)));
+  get #listOnly() {
+    return NARROW.matches && readRoute(location.hash).listed;
   }
 
-  async #loadOlder() {
-    const page = await this.loader.older(this.#threadId).catch((error) => this.notice.tell(error.message));
-    if (!page) return;
-    this.follower.keepPlace(() => {
-      this.log.prepend(page);
-      this.#refresh();
-    });
-    if (!this.loader.hasOlder) part(this.root, "scroller").focus({ preventScroll: true });
+  #push(address) {
+    if (address !== location.hash) history.pushState(null, "", address);
+    this.#moved();
+  }
+
+  // A finger wants to see the page, not the keyboard.
+  #moved() {
+    this.#goTo();
+    if (TOUCH.matches) return;
+    if (this.#listOnly) this.list.roving.focus();
+    else this.#conversation.composer.focus();
+  }
+
+  #goTo() {
+    const { listed, threadId, messageId } = readRoute(location.hash);
+    document.body.dataset.screen = listed ? "list" : "thread";
+    const stays = this.#conversation !== null && (listed || threadId === this.#conversation.threadId);
+    if (!stays) this.#open(threadId, messageId);
+    else if (messageId !== null && !listed) this.#conversation.reading.goTo(messageId);
+    this.list.open(this.#conversation.threadId, { seen: !this.#listOnly });
+  }
+
+  #open(threadId, messageId) {
+    this.#conversation?.close();
+    this.#conversation = new Conversation(this.#api, threadId);
+    part(this.root, "conversation").replaceChildren(this.#conversation.root);
+    this.#conversation.opened(messageId);
+    if (this.#status !== null) this.#conversation.introduce(this.#status);
+  }
+
+  #loaded(page) {
+    const { listed, threadId } = readRoute(location.hash);
+    if (threadId === null && !listed) history.replaceState(null, "", addressOf(page.thread_id));
+    this.list.open(page.thread_id, { seen: !this.#listOnly });
+    if (this.#started) return;
+    this.#started = true;
+    const lastIds = [page.last_id, page.in_progress?.last_id ?? page.last_id];
+    this.stream.start(Math.min(...lastIds.map(Number)));
+    this.list.load();
+  }
+
+  #title() {
+    const { threadId, blank } = this.#conversation;
+    const title = this.list.find(threadId)?.title || (blank ? UNTITLED : "");
+    this.root.dispatchEvent(new CustomEvent("titled", { detail: title }));
+  }
+
+  async #new() {
+    const { threadId, blank, notice } = this.#conversation;
+    try {
+      const known = blank ? threadId : this.list.findBlank()?.id;
+      this.#push(addressOf(known ?? (await this.#api.createThread()).id));
+    } catch (error) {
+      notice.tell(`No new conversation was made. ${error.message}`);
+    }
   }
 
   // Live
 
+  #take(event) {
+    if (event.name === "reset") {
+      this.list.load();
+      this.#conversation.load();
+      return;
+    }
+    const { threadId } = this.#conversation;
+    this.list.take(event);
+    this.#conversation.take(event);
+    if (event.name === "thread_updated" && event.data.change === "deleted" && event.data.thread_id === threadId) this.#leave();
+  }
+
+  // The open thread is gone.
+  #leave() {
+    history.replaceState(null, "", NARROW.matches ? addressOf() : location.pathname + location.search);
+    this.#open(null, null);
+    this.#moved();
+  }
+
   #connected() {
-    this.notice.clear();
+    this.#conversation.notice.clear();
+    this.list.notice.clear();
     if (this.#everOpen || this.#status === null) this.root.dispatchEvent(new Event("connected"));
     this.#everOpen = true;
   }
 
   #trouble({ error, wait }) {
-    this.notice.trouble(troubleText(error, wait, { first: !this.#everOpen }));
+    const { notice } = this.#listOnly ? this.list : this.#conversation;
+    notice.trouble(troubleText(error, wait, { first: !this.#everOpen }));
   }
 
   #wake() {
     this.stream.wake();
-    this.loader.wake();
+    this.#conversation.wake();
   }
 
-  #take(event) {
-    if (event.name === "reset") this.#load();
-    else if (event.name === "thread_updated") this.#threadChanged(event.data);
-    else if (event.data.thread_id === this.#threadId && this.log.apply(event)) {
-      this.#pill(true);
-      this.#refresh();
-    }
-  }
-
-  // The page shows the default thread; /new begins another one.
-  #threadChanged({ thread_id: id, change }) {
-    if (change === "undone" && id === this.#threadId) return void this.#load();
-    const moved = change === "default" && id !== this.#threadId;
-    if (!moved && !(change === "deleted" && id === this.#threadId)) return;
-    this.#threadId = moved ? id : null;
-    this.#load();
-  }
-
-  // Writing
-
-  #send(text) {
-    this.delivery.post(text, this.#threadId);
-    this.#refresh();
-    this.#toEnd();
-  }
-
-  #retry(turn) {
-    this.delivery.send(turn, this.#threadId);
-    this.composer.focus();
-  }
-
-  #edit(turn) {
-    this.delivery.withdraw(turn);
-    this.composer.fill(turn.message);
-    this.#refresh();
-  }
-
-  async #stop() {
-    this.#stopping = true;
-    this.#refresh();
-    const stopped = await this.#api.stop(this.#threadId, { waiting: !this.log.running }).catch((error) => this.notice.tell(`Not stopped. ${error.message}`));
-    if (stopped && stopped.status !== "idle") return;
-    this.#stopping = false;
-    this.#refresh();
-    if (stopped) this.#load(); // Nothing runs there: what we show is out of date.
-  }
-
-  // What follows from the state
-
-  #refresh() {
-    const { active } = this.log;
-    if (!active) this.#stopping = false;
-    this.composer.show(!active ? "idle" : this.#stopping ? "stopping" : "running");
-    part(this.root, "earlier").hidden = !this.loader.hasOlder;
-    const empty = this.#loaded && this.log.empty && this.#status !== null;
-    if (empty) this.introduction.showIn(part(this.root, "content"), this.#status);
-    else this.introduction.hide();
-  }
-
-  #pill(newText) {
-    part(this.root, "pill").hidden = this.follower.following || !newText;
-  }
-
-  #toEnd() {
-    this.follower.toEnd();
-    this.composer.focus();
-  }
+  // Keys
 
   #key(event) {
-    const fold = event.target.closest?.("details[open]");
-    if (event.key === "End" && (this.composer.empty || !event.target.matches("textarea"))) this.follower.toEnd();
-    else if (event.key === "Escape" && fold) {
+    const { key, target } = event;
+    if ((key === "/" && !target.matches("input, textarea")) || (key === "k" && (event.ctrlKey || event.metaKey))) this.#search();
+    else if (event.altKey && event.code === "KeyN") this.#new();
+    else if (key === "End" && (this.#conversation.composer.empty || !target.matches("input, textarea"))) this.#conversation.reading.toEnd();
+    else if (key === "Escape") this.#escape(target);
+    else return;
+    if (key !== "End") event.preventDefault();
+  }
+
+  #search() {
+    if (NARROW.matches && !this.#listOnly) this.#push(addressOf());
+    this.list.search.focus();
+  }
+
+  #escape(target) {
+    const fold = target.closest?.("details[open]");
+    if (fold) {
       fold.open = false;
       fold.querySelector("summary").focus();
-    } else if (event.key === "Escape") this.composer.focus();
+      return;
+    }
+    if (this.list.search.active) this.list.search.clear();
+    this.#conversation.composer.focus();
   }
 }

@@ -29,20 +29,15 @@ export class Delivery extends EventTarget {
     return this.send(turn, threadId, randomKey());
   }
 
-  /** What a reload cut short is sent on; what had failed waits for its Retry. */
+  /** What is in the outbox for this thread is sent on; what had failed waits for its Retry. */
   resume(threadId) {
-    for (const { key, text, reason } of lettersTo(threadId)) {
-      if (this.#has(key)) continue;
+    for (const { key, text, threadId: to, reason } of lettersTo(threadId)) {
       const turn = new Turn({ message: text });
       this.#log.add(turn);
       this.#keys.set(turn, key);
-      if (reason === null) this.send(turn, threadId, key);
+      if (reason === null) this.send(turn, to, key);
       else turn.unsent(reason);
     }
-  }
-
-  #has(key) {
-    return [...this.#keys.values()].includes(key);
   }
 
   async send(turn, threadId, key = this.#keys.get(turn) ?? randomKey()) {

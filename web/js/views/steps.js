@@ -2,6 +2,7 @@
 
 import { fromTemplate, part, setText } from "../dom.js";
 import { duration } from "../times.js";
+import { doing, done } from "../tool-words.js";
 
 const SHOWN = 2;
 
@@ -21,13 +22,13 @@ export class Steps {
     return this.#steps.size;
   }
 
-  started({ call_id: id, name }) {
-    if (!this.#steps.has(id)) this.#add(id, name);
+  started({ call_id: id, name, parameters }) {
+    if (!this.#steps.has(id)) this.#add(id, name, parameters);
   }
 
-  completed({ call_id: id, name, success, preview, duration_ms: took }) {
-    const step = this.#steps.get(id) ?? this.#add(id, name);
-    step.end(success ? preview : ["failed", preview].filter(Boolean).join(": "), took, success);
+  completed({ call_id: id, name, parameters, success, preview, duration_ms: took }) {
+    const step = this.#steps.get(id) ?? this.#add(id, name, parameters);
+    if (step.running) step.end(success ? preview : ["failed", preview].filter(Boolean).join(": "), took, success);
   }
 
   /** The turn has ended: no call runs on. */
@@ -46,8 +47,8 @@ export class Steps {
     setText(part(this.root, "summary"), summary(ended));
   }
 
-  #add(id, name) {
-    const step = new Step(name);
+  #add(id, name, parameters) {
+    const step = new Step(name, parameters);
     this.#steps.set(id, step);
     part(this.root, "live").append(step.root);
     return step;
@@ -59,20 +60,30 @@ class Step {
   failed = false;
   took = 0;
 
-  constructor(name) {
+  constructor(name, parameters) {
     this.name = name;
     this.root = fromTemplate("step");
-    setText(part(this.root, "name"), `${name}…`);
+    setText(part(this.root, "name"), `${doing(name)}…`);
+    this.#tell("Tool", name);
+    for (const [parameter, value] of Object.entries(parameters ?? {})) this.#tell(parameter.replaceAll("_", " "), value);
   }
 
   end(preview, took, success) {
     this.running = false;
     this.failed = !success;
     this.took = took ?? 0;
-    setText(part(this.root, "name"), this.name);
+    setText(part(this.root, "name"), done(this.name));
     setText(part(this.root, "preview"), (preview ?? "").trim().split("\n")[0]);
     setText(part(this.root, "time"), took === null || took === undefined ? "" : duration(took));
     this.root.title = preview ?? "";
+    if (preview) this.#tell("Result", preview);
+  }
+
+  #tell(word, value) {
+    const [term, detail] = [document.createElement("dt"), document.createElement("dd")];
+    term.textContent = word;
+    detail.textContent = typeof value === "string" ? value : JSON.stringify(value);
+    part(this.root, "facts").append(term, detail);
   }
 }
 

@@ -1,8 +1,8 @@
 /** One turn: what was asked, what was done for it, what was answered, and how it ended. */
 
-import { announce, fromTemplate, part, setText, showText } from "../dom.js";
+import { announce, fromTemplate, part, setText, showText, timeNode } from "../dom.js";
 import { MarkdownView } from "../markdown.js";
-import { dayAndTime, duration, fullTime } from "../times.js";
+import { dayAndTime, duration } from "../times.js";
 import { Steps } from "./steps.js";
 
 const OVER = new Set(["completed", "stopped", "failed", "interrupted"]);
@@ -10,11 +10,13 @@ const WORDS = { stopped: "Stopped", failed: "No answer.", interrupted: "Interrup
 
 /**
  * `state`: sending, unsent (both only here), accepted, queued, running, completed, stopped, failed, interrupted.
- * Fires "retry", "edit" and "again", which bubble, from its root.
+ * Fires "retry", "edit", "again" and "more", which bubble, from its root.
  */
 export class Turn {
   state = "accepted";
   #text = "";
+  #mine;
+  #more;
   #answer;
   #steps;
   #frame = null;
@@ -25,21 +27,23 @@ export class Turn {
   constructor({ id = null, message = "" } = {}) {
     this.id = id;
     this.root = fromTemplate("turn");
+    this.#mine = part(this.root, "mine");
+    this.#more = part(this.root, "more");
     this.#answer = new MarkdownView(part(this.root, "answer"));
     this.#steps = new Steps(part(this.root, "steps"));
     this.message = message;
-    for (const name of ["retry", "edit", "again"]) {
+    for (const name of ["retry", "edit", "again", "more"]) {
       part(this.root, name).addEventListener("click", () => this.root.dispatchEvent(new CustomEvent(name, { bubbles: true, detail: this })));
     }
     this.#show();
   }
 
   get message() {
-    return part(this.root, "mine").textContent;
+    return this.#mine.textContent;
   }
 
   set message(text) {
-    showText(part(this.root, "mine"), text);
+    showText(this.#mine, text);
   }
 
   get over() {
@@ -67,7 +71,7 @@ export class Turn {
 
   accepted(id) {
     this.id = id;
-    if (this.state === "sending" || this.state === "unsent") this.#become("accepted");
+    this.#become(this.state === "sending" || this.state === "unsent" ? "accepted" : this.state);
   }
 
   /** Takes over what the history knows. */
@@ -123,7 +127,7 @@ export class Turn {
     this.state = state;
     this.#flush();
     this.#ended(data);
-    announce([this.#word, data.message, part(this.root, "answer").textContent].filter(Boolean).join(" "));
+    announce([this.#word, data.message, this.#text].filter(Boolean).join(" "));
   }
 
   #flush() {
@@ -152,6 +156,7 @@ export class Turn {
     this.root.dataset.state = this.state;
     showText(part(this.root, "phase"), this.#phase());
     part(this.root, "answered").hidden = this.state === "sending" || this.state === "unsent";
+    this.#more.hidden = this.id === null;
     part(this.root, "unsent").hidden = this.state !== "unsent";
     part(this.root, "end").hidden = this.#word === undefined;
   }
@@ -169,11 +174,7 @@ export class Turn {
     const { at, usage, cost_usd: cost, duration_ms: took } = this.#facts;
     const tokens = usage?.total_tokens ? `${usage.total_tokens.toLocaleString("en")} tokens` : "";
     const price = cost ? `$${cost < 0.01 ? cost.toFixed(4) : cost.toFixed(2)}` : "";
-    const time = document.createElement("time");
-    time.dateTime = at.toISOString();
-    time.title = fullTime(at);
-    time.textContent = dayAndTime(at);
     const rest = [took ? duration(took) : "", tokens, price].filter(Boolean).map((fact) => ` · ${fact}`);
-    part(this.root, "meta").replaceChildren(time, rest.join(""));
+    part(this.root, "meta").replaceChildren(timeNode(at, dayAndTime(at)), rest.join(""));
   }
 }
