@@ -10,38 +10,101 @@ from ironclaw.version import __version__
 
 if TYPE_CHECKING:
     from ironclaw.auth import Principal
+    from ironclaw.errors import IronclawError, ProviderError
+    from ironclaw.events import (
+        Event,
+        ReasoningChunk,
+        Response,
+        Stopped,
+        StreamChunk,
+        Thinking,
+        ToolCompleted,
+        ToolStarted,
+        TurnFailed,
+        UserMessage,
+    )
     from ironclaw.gateway import Gateway, create_app
+    from ironclaw.llm.models import (
+        Delta,
+        Finished,
+        ModelMessage,
+        ModelRequest,
+        ReasoningDelta,
+        TextDelta,
+        ToolCallDelta,
+        Usage,
+    )
     from ironclaw.llm.provider import Provider
     from ironclaw.settings import Settings
     from ironclaw.tools import Risk, Tool, ToolContext, ToolResult
 
-_HOMES = {
-    "Gateway": "ironclaw.gateway",
-    "Principal": "ironclaw.auth",
-    "Provider": "ironclaw.llm.provider",
-    "Risk": "ironclaw.tools",
-    "Settings": "ironclaw.settings",
-    "Tool": "ironclaw.tools",
-    "ToolContext": "ironclaw.tools",
-    "ToolResult": "ironclaw.tools",
-    "create_app": "ironclaw.gateway",
-}
-
 __all__ = [
+    "Delta",
+    "Event",
+    "Finished",
     "Gateway",
+    "IronclawError",
+    "ModelMessage",
+    "ModelRequest",
     "Principal",
     "Provider",
+    "ProviderError",
+    "ReasoningChunk",
+    "ReasoningDelta",
+    "Response",
     "Risk",
     "Settings",
+    "Stopped",
+    "StreamChunk",
+    "TextDelta",
+    "Thinking",
     "Tool",
+    "ToolCallDelta",
+    "ToolCompleted",
     "ToolContext",
     "ToolResult",
+    "ToolStarted",
+    "TurnFailed",
+    "Usage",
+    "UserMessage",
     "__version__",
     "create_app",
 ]
 
+_HOMES = {
+    "auth": ("Principal",),
+    "errors": ("IronclawError", "ProviderError"),
+    "events": (
+        "Event",
+        "ReasoningChunk",
+        "Response",
+        "Stopped",
+        "StreamChunk",
+        "Thinking",
+        "ToolCompleted",
+        "ToolStarted",
+        "TurnFailed",
+        "UserMessage",
+    ),
+    "gateway": ("Gateway", "create_app"),
+    "llm.models": (
+        "Delta",
+        "Finished",
+        "ModelMessage",
+        "ModelRequest",
+        "ReasoningDelta",
+        "TextDelta",
+        "ToolCallDelta",
+        "Usage",
+    ),
+    "llm.provider": ("Provider",),
+    "settings": ("Settings",),
+    "tools": ("Risk", "Tool", "ToolContext", "ToolResult"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+    if name in _HOME_OF:
+        return getattr(import_module(f"ironclaw.{_HOME_OF[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

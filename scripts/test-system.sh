@@ -10,6 +10,7 @@ need node nodejs
 need npm npm
 need curl curl
 need openssl openssl
+need systemd-analyze systemd
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" != 0 ]; then
     echo "Tests need these Debian packages: apt install$missing" >&2

@@ -97,12 +97,8 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess
 
 
 def page_paths() -> set[str]:
-    files = {
-        f"/{path.relative_to(WEB).as_posix()}"
-        for path in WEB.rglob("*")
-        if path.suffix in {".js", ".css", ".svg", ".txt"}
-    }
-    return files | {"/", "/favicon.ico"}
+    files = {path for path in WEB.rglob("*") if path.suffix in {".js", ".css", ".svg", ".txt"}}
+    return {f"/{path.relative_to(WEB).as_posix()}" for path in files} | {"/", "/favicon.ico"}
 
 
 def every_request(app: web.Application) -> set[tuple[str, str]]:

@@ -1,6 +1,7 @@
 /** What the browser keeps for us, in this tab or on this device; where storage is switched off, as long as the page. */
 
-const PREFIX = "ironclaw.";
+// Two gateways may be mounted on one origin: each keeps its own things, under the folder that its page is served from.
+const PREFIX = `ironclaw:${new URL(".", globalThis.location?.href ?? "http://localhost/").pathname}:`;
 
 class Keep {
   #storage;
