@@ -6,6 +6,7 @@ import { FrameParser } from "./sse.js";
 
 // The gateway sends at least a comment every 15 s; three missed ones mean a dead line.
 const SILENCE = 45000;
+const UNSEEN = 10000;
 
 /**
  * Fires "open"; "lost" with `{error, wait}` (the next attempt in *wait* ms); "event" with `{id, name, data}`.
@@ -15,6 +16,8 @@ export class EventStream extends EventTarget {
   #backoff = new Backoff();
   #lastId = null;
   #running = null;
+  #resting = false;
+  #unseen = null;
   #pause = new Pause();
 
   constructor(api) {
@@ -33,12 +36,28 @@ export class EventStream extends EventTarget {
   close() {
     this.#running?.abort();
     this.#running = null;
+    this.#resting = false;
+    clearTimeout(this.#unseen);
     this.#pause.end();
   }
 
-  /** Ends a wait between two attempts, when there is reason to hope. */
+  /** Nobody looks: after a while the connection is given back, as a browser has only six for one server in all tabs. */
+  unseen() {
+    clearTimeout(this.#unseen);
+    this.#unseen = setTimeout(() => this.#rest(), UNSEEN);
+  }
+
+  #rest() {
+    if (this.#running === null) return;
+    this.close();
+    this.#resting = true;
+  }
+
+  /** Ends a rest, or a wait between two attempts when there is reason to hope. */
   wake() {
-    this.#pause.end();
+    clearTimeout(this.#unseen);
+    if (this.#resting) this.start(this.#lastId);
+    else this.#pause.end();
   }
 
   async #run(signal) {

@@ -61,7 +61,7 @@ export class ChatView {
     addEventListener("hashchange", () => this.#moved(), { signal });
     NARROW.addEventListener("change", () => this.#goTo(), { signal });
     addEventListener("online", () => this.#wake(), { signal });
-    document.addEventListener("visibilitychange", () => document.hidden || this.#wake(), { signal });
+    document.addEventListener("visibilitychange", () => (document.hidden ? this.stream.unseen() : this.#wake()), { signal });
     document.addEventListener("keydown", (event) => this.#key(event), { signal });
   }
 
