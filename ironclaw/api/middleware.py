@@ -7,7 +7,7 @@ the application is mounted under a prefix, and a new route is closed until its t
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import attrs
@@ -233,8 +233,3 @@ def _credentials(request: web.Request) -> list[str | None]:
 def _bearer(header: str) -> str | None:
     scheme, space, token = header.partition(" ")
     return token if space and scheme.lower() == "bearer" else None
-
-
-def route_table(gate: Gate) -> Mapping[web.AbstractRoute, Access]:
-    """What is open and limited, by route; for checks that go through all routes."""
-    return gate.access
