@@ -118,10 +118,10 @@ async def _send(request: web.Request, services: Services) -> web.StreamResponse:
         body = await _message(request, services.settings.body_timeout)
         wait = _wait_seconds(read_query(request, SendQuery).wait)
     except IronclawError:
-        await _spend(request, replayed=True)  # no message came of it, but it was a call
+        await _spend(request, is_message=False)  # no message came of it, but it was a call
         raise
     if body.ephemeral:
-        await _spend(request, replayed=False)
+        await _spend(request, is_message=True)
         return await _answer_ephemeral(request, services, body.message, wait)
     message_id = str(uuid.uuid4())
     # Subscribed before it is accepted, so that not even its first event is missed.
@@ -162,22 +162,22 @@ def _wait_seconds(text: str | None) -> int | None:
 async def _accept(request: web.Request, services: Services, body: SendMessage, message_id: str) -> Accepted:
     key = request.headers.get("Idempotency-Key")
     if key is None:
-        await _spend(request, replayed=False)
+        await _spend(request, is_message=True)
         return await services.chat.accept(body.message, thread_id=body.thread_id, message_id=message_id)
     if not _KEY.fullmatch(key):
         raise BadRequest("An Idempotency-Key has 1 to 200 printable characters.", field="Idempotency-Key")
     fingerprint = hashlib.sha256(codec.dumps(body)).hexdigest()
     replay = await services.chat.find_replay(key, fingerprint)
-    await _spend(request, replayed=replay is not None)
+    await _spend(request, is_message=replay is None)
     return replay or await services.chat.accept(
         body.message, thread_id=body.thread_id, message_id=message_id, key=key, fingerprint=fingerprint
     )
 
 
-async def _spend(request: web.Request, *, replayed: bool) -> None:
-    """A send costs one of both rates, or nothing when either is used up; a replay makes no turn, so it is no message."""
+async def _spend(request: web.Request, *, is_message: bool) -> None:
+    """A message costs one of both rates, or nothing when either is used up; a replay makes no turn, so it is none."""
     limits = request.app[SERVICES].limits
-    await limits.spend(request[PRINCIPAL].name, limits.api, *(() if replayed else (limits.chat,)))
+    await limits.spend(request[PRINCIPAL].name, limits.api, *((limits.chat,) if is_message else ()))
 
 
 async def _until_end(events: AsyncGenerator[Released, None]) -> AsyncGenerator[Released, None]:

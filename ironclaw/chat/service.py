@@ -137,10 +137,6 @@ class ChatService:
         """What was accepted under this idempotency key. Raises *Conflict* when that was another request."""
         return await self._database.read(lambda db: store.find_key(db, key, fingerprint))
 
-    async def find_turn(self, message_id: str) -> TurnRecord:
-        """One turn as it is stored. Raises *NotFound*."""
-        return await self._database.read(lambda db: store.find_turn(db, message_id))
-
     async def stop(self, thread_id: str, *, drop_queued: bool = False) -> bool:
         """End the running turn of a thread, and with *drop_queued* what waits behind it; whether anything ended."""
         check_thread_id(thread_id)

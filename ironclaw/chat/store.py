@@ -349,14 +349,6 @@ def read_turns(
     return [_turn(row, calls.get(row["seq"], [])) for row in page], page[0]["seq"] if len(rows) > limit else None
 
 
-def find_turn(db: sqlite3.Connection, message_id: str) -> TurnRecord:
-    """One turn. Raises *NotFound*."""
-    row = db.execute("SELECT * FROM turns WHERE message_id = ?", (message_id,)).fetchone()
-    if row is None:
-        raise NotFound(f"There is no message {message_id}.", field="message_id")
-    return _turn(row, _calls_of(db, [row["seq"]]).get(row["seq"], []))
-
-
 def _calls_of(db: sqlite3.Connection, turns: list[int]) -> dict[int, list[ToolCallRecord]]:
     marks = ",".join("?" * len(turns))
     rows = db.execute(f"SELECT * FROM tool_calls WHERE turn_seq IN ({marks}) ORDER BY rowid", turns)  # noqa: S608
