@@ -99,7 +99,33 @@ class ConfigError(IronclawError):
     code = "config"
 
 
+class BudgetSpent(IronclawError):  # noqa: N818
+    """The call would pass a spending cap of the person's own."""
+
+    code = "budget_spent"
+
+
 class ProviderError(IronclawError):
-    """The language model could not answer; `code` says in which way (`unreachable`, `refused`, ...)."""
+    """The language model could not answer.
+
+    `code` says in which way: `unreachable`, `key_refused`, `model_missing`, `rate_limited`, `timeout`, `cut_off`,
+    `context_overflow`, `bad_reply`, `refused` (it rejects the request) or `provider_failed`. *what* happened and the *fix*
+    are sentences; `message` is both. *status* is the provider's HTTP status; *retry_after* is in seconds.
+    """
 
     code = "provider_failed"
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        code: str | None = None,
+        fix: str = "",
+        status: int | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(f"{what} {fix}".strip(), code=code)
+        self.what = what
+        self.fix = fix
+        self.status = status
+        self.retry_after = retry_after

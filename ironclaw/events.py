@@ -110,6 +110,33 @@ class ToolCompleted(Event):
 
 
 @attrs.frozen(kw_only=True)
+class ApprovalNeeded(Event):
+    """A tool call waits for a person. *subject* is the exact command, path or host; *always*: may be answered so."""
+
+    kind = "approval_needed"
+    request_id: str
+    name: str
+    subject: str
+    parameters: dict[str, Any]
+    always: bool
+    thread_id: str
+    message_id: str
+    call_id: str
+
+
+@attrs.frozen(kw_only=True)
+class ApprovalSettled(Event):
+    """A call that waited was answered: *action* is `approve`, `always` or `deny`."""
+
+    kind = "approval_settled"
+    request_id: str
+    action: str
+    thread_id: str
+    message_id: str
+    call_id: str
+
+
+@attrs.frozen(kw_only=True)
 class TurnUsage:
     """Tokens of a turn, summed over its model calls."""
 
@@ -178,6 +205,39 @@ class ThreadUpdated(Event):
 
 
 @attrs.frozen(kw_only=True)
+class MemoryChanged(Event):
+    """A note changed: *change* is `written`, `deleted`, `moved` or `restored`, *author* `person`, `agent`, `outside`."""
+
+    kind = "memory_changed"
+    path: str
+    change: str
+    author: str
+    thread_id: str | None = attrs.field(factory=lambda: None)
+
+
+@attrs.frozen(kw_only=True)
+class ModelUpdated(Event):
+    """The connected model changed, or how it is: *state* as in `GET /api/model`."""
+
+    kind = "model_updated"
+    state: str
+    provider: str | None = attrs.field()
+    model: str | None = attrs.field()
+    thread_id: str | None = attrs.field(factory=lambda: None)
+
+
+@attrs.frozen(kw_only=True)
+class BudgetWarning(Event):
+    """Most of a budget is spent. *period* is `day` or `month`; amounts are in US dollars."""
+
+    kind = "budget_warning"
+    period: str
+    spent_usd: float
+    limit_usd: float
+    thread_id: str | None = attrs.field(factory=lambda: None)
+
+
+@attrs.frozen(kw_only=True)
 class Reset(Event):
     """Something between this reader's place and now is gone: read the history anew and go on from *last_id*."""
 
@@ -198,10 +258,15 @@ EVENTS: tuple[type[Event], ...] = (
     ReasoningChunk,
     ToolStarted,
     ToolCompleted,
+    ApprovalNeeded,
+    ApprovalSettled,
     Response,
     Stopped,
     TurnFailed,
     ThreadUpdated,
+    MemoryChanged,
+    ModelUpdated,
+    BudgetWarning,
     Reset,
 )
 TURN_END_KINDS = frozenset(event.kind for event in EVENTS if event.ends_turn)

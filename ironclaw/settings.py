@@ -54,6 +54,13 @@ def _choice(*allowed: str) -> Callable[[str], str]:
     return parse
 
 
+def _switch(text: str) -> bool:
+    words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    if text.lower() not in words:
+        raise _NotAllowedError("on or off")
+    return words[text.lower()]
+
+
 def _path(text: str) -> Path:
     try:
         path = Path(text).expanduser().absolute()
@@ -163,6 +170,44 @@ class Settings:
         "AGENT_MAX_TOOL_ITERATIONS",
         _integer(1, 1000, "a whole number from 1 to 1000"),
         "rounds of tools in one turn",
+    )
+    llm_backend: str | None = _setting(
+        None, "LLM_BACKEND", str.lower, "whose model: openai, ollama, anthropic, openrouter, ..., builtin (none)"
+    )
+    llm_base_url: str | None = _setting(None, "LLM_BASE_URL", _url, "address of an OpenAI-compatible server")
+    llm_api_key: str | None = _setting(None, "LLM_API_KEY", str, "key for it", secret=True)
+    llm_model: str | None = _setting(None, "LLM_MODEL", str, "the model's name; the server's first when not set")
+    llm_context_tokens: int = _setting(
+        0,
+        "LLM_CONTEXT_TOKENS",
+        _integer(0, 100_000_000, "a whole number of tokens, 0 for what the server says"),
+        "size of the model's context, 0 for what the server says",
+    )
+    openai_api_key: str | None = _setting(None, "OPENAI_API_KEY", str, "key of OpenAI", secret=True)
+    openai_base_url: str | None = _setting(None, "OPENAI_BASE_URL", _url, "another address for that key")
+    openai_model: str | None = _setting(None, "OPENAI_MODEL", str, "model for that key")
+    anthropic_api_key: str | None = _setting(None, "ANTHROPIC_API_KEY", str, "key of Anthropic", secret=True)
+    openrouter_api_key: str | None = _setting(None, "OPENROUTER_API_KEY", str, "key of OpenRouter", secret=True)
+    groq_api_key: str | None = _setting(None, "GROQ_API_KEY", str, "key of Groq", secret=True)
+    nearai_api_key: str | None = _setting(None, "NEARAI_API_KEY", str, "key of NEAR AI", secret=True)
+    ollama_host: str | None = _setting(None, "OLLAMA_HOST", str, "where Ollama is, such as 192.168.1.20")
+    llm_discover: bool = _setting(
+        True, "LLM_DISCOVER", _switch, "whether an Ollama that runs on this machine is used when nothing else is set"
+    )
+    llm_connect_timeout: float = _setting(10.0, "LLM_CONNECT_TIMEOUT", _seconds, "time to reach the model's server")
+    llm_first_token_timeout: float = _setting(
+        120.0, "LLM_FIRST_TOKEN_TIMEOUT", _seconds, "time for a model's first token; local ones get at least 300"
+    )
+    llm_token_timeout: float = _setting(120.0, "LLM_TOKEN_TIMEOUT", _seconds, "time between two tokens of a model")
+    searxng_url: str | None = _setting(None, "SEARXNG_URL", _url, "a SearXNG server, for the tool WebSearch")
+    web_fetch_allow: tuple[str, ...] = _setting(
+        (), "WEB_FETCH_ALLOW", _list, "hosts and networks at home that the tool WebFetch may reach"
+    )
+    budget_unknown_price: str = _setting(
+        "refuse",
+        "BUDGET_UNKNOWN_PRICE",
+        _choice("refuse", "allow"),
+        "what a budget does about a model whose price is not known",
     )
     word_delay: float = _setting(
         0.004, "BUILTIN_WORD_DELAY", _seconds, "pause between the words of the built-in assistant"

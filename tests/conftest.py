@@ -59,6 +59,7 @@ def settings(tmp_path: Path) -> Settings:
         chat_rate=0,
         login_rate=0,
         word_delay=0.0,
+        llm_discover=False,
         shutdown_grace=0.2,
     )
 

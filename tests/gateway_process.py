@@ -32,6 +32,7 @@ class GatewayProcess:
             "GATEWAY_PORT": "0",
             "GATEWAY_API_RATE": "0",
             "GATEWAY_CHAT_RATE": "0",
+            "LLM_DISCOVER": "off",  # a model that happens to run on this machine is not part of a test
             **env,
         }
         self.args = args

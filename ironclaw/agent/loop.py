@@ -16,7 +16,7 @@ from ironclaw import codec
 from ironclaw.agent.prompt import SYSTEM
 from ironclaw.agent.toolbox import Toolbox
 from ironclaw.errors import BadRequest, IronclawError, ProviderError
-from ironclaw.events import Event, ReasoningChunk, StreamChunk, ToolCompleted, ToolStarted
+from ironclaw.events import Event, ReasoningChunk, StreamChunk, Thinking, ToolCompleted, ToolStarted
 from ironclaw.llm.models import (
     Delta,
     Finished,
@@ -27,6 +27,7 @@ from ironclaw.llm.models import (
     ToolCall,
     ToolCallDelta,
     Usage,
+    Waiting,
 )
 from ironclaw.llm.provider import Provider
 from ironclaw.redact import redact
@@ -212,6 +213,8 @@ def _take(delta: Delta, reply: _Reply, turn: Turn, tally: Tally) -> Event | None
             return StreamChunk(content=shown, thread_id=turn.thread_id, message_id=turn.message_id)
         case ReasoningDelta(text):
             return ReasoningChunk(content=text, thread_id=turn.thread_id, message_id=turn.message_id)
+        case Waiting(text):
+            return Thinking(message=text, thread_id=turn.thread_id, message_id=turn.message_id)
         case ToolCallDelta():
             reply.add_call(delta)
         case Finished():

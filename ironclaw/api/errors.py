@@ -21,6 +21,7 @@ STATUS: tuple[tuple[type[IronclawError], int], ...] = (
     (errors.TooLarge, 413),
     (errors.UnsupportedType, 415),
     (errors.TimedOut, 408),
+    (errors.BudgetSpent, 402),
     (errors.RateLimited, 429),
     (errors.ProviderError, 502),
     (errors.Unavailable, 503),

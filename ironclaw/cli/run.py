@@ -34,10 +34,8 @@ _TIDY_AFTER = 1.0
 def _with_settings(function: Any) -> Any:
     """One option for each setting, with its variable and default in the help."""
     for field in reversed(attrs.fields(Settings)):
-        default = field.default
-        shown = (
-            f"; default {default}" if isinstance(default, str | int | float) and not isinstance(default, bool) else ""
-        )
+        default = {True: "on", False: "off"}[field.default] if isinstance(field.default, bool) else field.default
+        shown = f"; default {default}" if isinstance(default, str | int | float) else ""
         function = click.option(
             "--" + field.name.replace("_", "-"),
             field.name,

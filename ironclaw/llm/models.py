@@ -43,15 +43,30 @@ class ModelRequest:
 
     messages: tuple[ModelMessage, ...]
     tools: tuple[ToolSpec, ...] = ()
+    max_output_tokens: int | None = None
+
+
+@attrs.frozen
+class Abilities:
+    """What a model can do. *context_tokens* None: not known. *tools*: whether it can call tools; None: not known."""
+
+    context_tokens: int | None = None
+    tools: bool | None = None
 
 
 @attrs.frozen
 class Usage:
-    """Tokens of one or more calls, and their price in US dollars (None: not known)."""
+    """Tokens of one or more calls, and their price in US dollars (None: not known).
+
+    *cached_tokens* are those of the input that the provider had kept, *reasoning_tokens* those of the output that were
+    thought and not said.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
     cost_usd: float | None = 0.0
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
 
     @property
     def total_tokens(self) -> int:
@@ -60,7 +75,13 @@ class Usage:
 
     def __add__(self, other: "Usage") -> "Usage":
         cost = None if self.cost_usd is None or other.cost_usd is None else self.cost_usd + other.cost_usd
-        return Usage(self.input_tokens + other.input_tokens, self.output_tokens + other.output_tokens, cost)
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            cost,
+            self.cached_tokens + other.cached_tokens,
+            self.reasoning_tokens + other.reasoning_tokens,
+        )
 
 
 @attrs.frozen
@@ -88,6 +109,13 @@ class ToolCallDelta:
 
 
 @attrs.frozen
+class Waiting:
+    """Nothing of the reply yet, and why: the server loads the model, say. *text* is for people."""
+
+    text: str
+
+
+@attrs.frozen
 class Finished:
     """The end of a reply; without it a reply counts as cut off."""
 
@@ -95,4 +123,4 @@ class Finished:
     usage: Usage = Usage()
 
 
-Delta = TextDelta | ReasoningDelta | ToolCallDelta | Finished
+Delta = TextDelta | ReasoningDelta | ToolCallDelta | Waiting | Finished

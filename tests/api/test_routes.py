@@ -320,7 +320,9 @@ def test_help_and_the_readme_name_every_setting() -> None:
         assert f"--{field.name.replace('_', '-')} " in shown
         assert f"[{field.metadata['env']}" in shown
         assert what == field.metadata["help"]
-        if isinstance(field.default, str | int | float):
+        if isinstance(field.default, bool):
+            assert default == ("`on`" if field.default else "`off`")
+        elif isinstance(field.default, str | int | float):
             assert default.strip("`") == (
                 f"{field.default:g}" if isinstance(field.default, float) else str(field.default)
             )

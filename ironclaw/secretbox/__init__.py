@@ -1,0 +1,1 @@
+"""Secrets on disk, encrypted: a model's key, tokens of extensions."""
