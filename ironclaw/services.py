@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable
 
 import attrs
 
-from ironclaw.agent import Agent, Toolbox
+from ironclaw.agent import Agent, AgentLimits, Briefing, Policy, Toolbox
 from ironclaw.agent.clock import TIME
 from ironclaw.auth import Authenticate, TokenAuthority
 from ironclaw.chat.schema import MIGRATIONS as CHAT
@@ -83,9 +83,25 @@ async def open_services(
             database=database, hub=hub, ledger=ledger, workspace=workspace, slots=slots, provider=llm or builtin
         )
         toolbox = Toolbox((*memory_tools(workspace), TIME, status.tool(), *tools))
-        agents = _Agents(llm or builtin, builtin, ledger, toolbox, settings.max_tool_iterations)
+        policy = Policy()
+        agents = _Agents(
+            provider=llm or builtin,
+            builtin_provider=builtin,
+            ledger=ledger,
+            toolbox=toolbox,
+            policy=policy,
+            briefing=Briefing(workspace),
+            limits=AgentLimits(iterations=settings.max_tool_iterations, tokens=settings.turn_tokens),
+        )
         chat = ChatService(
-            hub, database, agents.usual, agents.builtin, max_turns=settings.max_turns, user_id=settings.user_id
+            hub,
+            database,
+            agents.usual,
+            agents.builtin,
+            policy=policy,
+            max_turns=settings.max_turns,
+            turn_timeout=settings.turn_timeout,
+            user_id=settings.user_id,
         )
         stack.push_async_callback(chat.aclose, settings.shutdown_grace)
         await chat.open()
@@ -120,24 +136,27 @@ async def _open_store(
     return database, hub, ledger
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class _Agents:
     """Makes the agent of a thread, its calls counted for that thread."""
 
-    _provider: Provider
-    _builtin: Provider
-    _ledger: Ledger
-    _toolbox: Toolbox
-    _max_iterations: int
+    provider: Provider
+    builtin_provider: Provider
+    ledger: Ledger
+    toolbox: Toolbox
+    policy: Policy
+    briefing: Briefing
+    limits: AgentLimits
 
-    def usual(self, thread_id: str) -> Agent:
-        """The agent with the connected model."""
-        return self._agent(self._provider, thread_id)
+    def usual(self, thread_id: str, model: str | None) -> Agent:
+        """The agent with the connected model, or with another one of its server."""
+        provider = self.provider
+        return self._agent(provider, thread_id, None if provider.name == "builtin" else self.briefing)
 
     def builtin(self, thread_id: str) -> Agent:
         """The agent that carries out commands, whatever model is connected."""
-        return self._agent(self._builtin, thread_id)
+        return self._agent(self.builtin_provider, thread_id, None)
 
-    def _agent(self, provider: Provider, thread_id: str) -> Agent:
-        metered = MeteredProvider(provider, self._ledger, "thread", thread_id)
-        return Agent(metered, self._toolbox, max_iterations=self._max_iterations)
+    def _agent(self, provider: Provider, thread_id: str, briefing: Briefing | None) -> Agent:
+        metered = MeteredProvider(provider, self.ledger, "thread", thread_id)
+        return Agent(metered, self.toolbox, policy=self.policy, briefing=briefing, limits=self.limits)

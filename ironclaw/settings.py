@@ -171,6 +171,15 @@ class Settings:
         _integer(1, 1000, "a whole number from 1 to 1000"),
         "rounds of tools in one turn",
     )
+    turn_tokens: int = _setting(
+        2_000_000,
+        "AGENT_TURN_TOKENS",
+        _integer(1000, 1_000_000_000, "a whole number of tokens from 1000"),
+        "tokens that one turn may use before it must answer",
+    )
+    turn_timeout: float = _setting(
+        3600.0, "AGENT_TURN_TIMEOUT", lambda text: _seconds(text, 1.0), "time that one turn may take"
+    )
     llm_backend: str | None = _setting(
         None, "LLM_BACKEND", str.lower, "whose model: openai, ollama, anthropic, openrouter, ..., builtin (none)"
     )

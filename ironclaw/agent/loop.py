@@ -1,247 +1,239 @@
 """One turn: ask the model, run the tools it calls, give it their results, until it answers.
 
 `Agent.run()` is an async generator of events. It never yields inside a task group or a timeout: the consumer may stop
-between any two events, and what is running then is ended in a `finally`.
+between any two events, and what is running then is ended in a `finally`. A call that needs a person ends the generator with
+`tally.paused`; the answer starts it anew with `turn.resume`.
 """
 
-import asyncio
-import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import Any
 
 import attrs
 
-from ironclaw import codec
-from ironclaw.agent.prompt import SYSTEM
+from ironclaw.agent import compaction
+from ironclaw.agent.approvals import Policy
+from ironclaw.agent.calls import CallRunner, Round
+from ironclaw.agent.prompt import Briefing, fitting, mark
+from ironclaw.agent.reply import Reply
 from ironclaw.agent.toolbox import Toolbox
-from ironclaw.errors import BadRequest, IronclawError, ProviderError
-from ironclaw.events import Event, ReasoningChunk, StreamChunk, Thinking, ToolCompleted, ToolStarted
-from ironclaw.llm.models import (
-    Delta,
-    Finished,
-    ModelMessage,
-    ModelRequest,
-    ReasoningDelta,
-    TextDelta,
-    ToolCall,
-    ToolCallDelta,
-    Usage,
-    Waiting,
-)
+from ironclaw.agent.turn import Compacted, Paused, Tally, Turn
+from ironclaw.errors import ProviderError
+from ironclaw.events import Event, Thinking
+from ironclaw.llm.models import Abilities, ModelMessage, ModelRequest, ToolSpec, Usage
 from ironclaw.llm.provider import Provider
-from ironclaw.redact import redact
-from ironclaw.tools import ToolContext, ToolResult
 
-log = logging.getLogger(__name__)
-
-_PREVIEW = 500
-_PARAMETER = 500
+_ANSWER_NOW = "No more tools can be called in this turn. Answer now with what you have."
+_GO_ON = "Your last reply was empty. Answer the user's message."
 
 
-@attrs.frozen
-class Turn:
-    """What a turn starts from: the new message and, oldest first, what was said before it."""
+@attrs.frozen(kw_only=True)
+class AgentLimits:
+    """What one turn may use: rounds of tools, and tokens of all its calls together."""
 
-    thread_id: str
-    message_id: str
-    text: str
-    history: tuple[ModelMessage, ...] = ()
+    iterations: int = 50
+    tokens: int = 2_000_000
+
+
+_UNKNOWN = Abilities()
+_LIMITS = AgentLimits()
 
 
 @attrs.define
-class Tally:
-    """What a turn has so far; it stays true when the turn is stopped or breaks."""
+class _Talk:
+    """What a turn says to the model: *opening* is the system prompt and what was before, *messages* the turn itself."""
 
-    text: list[str] = attrs.Factory(list)
-    usage: Usage = Usage()
+    opening: list[ModelMessage]
+    messages: list[ModelMessage]
+    call_ids: set[str] = attrs.Factory(set)
+    iteration: int = 0
+    overflowed: bool = False
 
     @property
-    def content(self) -> str:
-        """The whole text."""
-        return "".join(self.text)
-
-
-@attrs.define
-class _Reply:
-    """One reply of the model, as it comes in."""
-
-    text: list[str] = attrs.Factory(list)
-    calls: dict[int, dict[str, str]] = attrs.Factory(dict)
-    finished: Finished | None = None
-
-    def add_call(self, delta: ToolCallDelta) -> None:
-        call = self.calls.setdefault(delta.index, {"id": "", "name": "", "arguments": ""})
-        call["id"] = delta.call_id or call["id"]
-        call["name"] = delta.name or call["name"]
-        call["arguments"] += delta.arguments
-
-    def tool_calls(self, used: set[str]) -> tuple[ToolCall, ...]:
-        """The calls in order. Ids are made unique within the turn: small models count from 0 in each reply."""
-        found = []
-        for index in sorted(self.calls):
-            call = self.calls[index]
-            call_id = call["id"] or f"call_{index}"
-            while call_id in used:
-                call_id += "+"
-            used.add(call_id)
-            found.append(ToolCall(call_id, call["name"], call["arguments"]))
-        return tuple(found)
+    def all(self) -> list[ModelMessage]:
+        return [*self.opening, *self.messages]
 
 
 class Agent:
-    """A model with tools."""
+    """A model with tools. Without *briefing* it gets no system prompt, and results unmarked: that is for the built-in."""
 
-    def __init__(self, provider: Provider, toolbox: Toolbox, *, max_iterations: int = 50) -> None:
+    def __init__(
+        self,
+        provider: Provider,
+        toolbox: Toolbox,
+        *,
+        policy: Policy,
+        briefing: Briefing | None = None,
+        abilities: Abilities = _UNKNOWN,
+        limits: AgentLimits = _LIMITS,
+    ) -> None:
         self._provider = provider
-        self._toolbox = toolbox
-        self._max_iterations = max_iterations
+        self._specs = toolbox.specs if abilities.tools is not False else ()
+        self._calls = CallRunner(toolbox, policy)
+        self._briefing = briefing
+        self._context = abilities.context_tokens
+        self._limits = limits
 
     async def run(self, turn: Turn, tally: Tally) -> AsyncGenerator[Event, None]:
-        """The turn's chunks and tool events; the answer is in *tally* when it ends.
+        """The turn's chunks and tool events; the answer is in *tally* when it ends, or the point where it waits.
 
         Raises *ProviderError* when the model can't answer.
         """
-        messages = [
-            ModelMessage("system", SYSTEM),
-            *turn.history,
-            ModelMessage("user", turn.text),
-        ]
-        used: set[str] = set()
-        for iteration in range(self._max_iterations + 1):
-            # After the last round the model gets no tools any more, and so has to answer with what it knows.
-            specs = self._toolbox.specs if iteration < self._max_iterations else ()
-            reply = _Reply()
-            request = ModelRequest(tuple(messages), specs)
-            async with aclosing(self._ask(request, reply, turn, tally)) as events:
+        talk = _Talk(await self._opening(turn), [ModelMessage("user", turn.text)])
+        if self._is_full(talk) and turn.history:
+            async with aclosing(self._compact(talk, turn, tally)) as events:
                 async for event in events:
                     yield event
-            calls = reply.tool_calls(used)
-            if not calls or not specs:
-                return
-            messages.append(ModelMessage("assistant", "".join(reply.text), tool_calls=calls))
-            results: list[str] = [""] * len(calls)
-            async with aclosing(self._run_calls(calls, turn, results)) as tool_events:
-                async for event in tool_events:
+        if turn.resume is not None:
+            async with aclosing(self._resume(talk, turn, tally)) as events:
+                async for event in events:
                     yield event
-            messages.extend(
-                ModelMessage("tool", result, call_id=call.call_id) for call, result in zip(calls, results, strict=True)
-            )
+        while tally.paused is None:
+            reply = Reply()
+            async with aclosing(self._ask(talk, reply, turn, tally)) as events:
+                async for event in events:
+                    yield event
+            calls = reply.calls(talk.call_ids)
+            if not calls or not self._specs_for(talk, tally):
+                return
+            talk.messages.append(ModelMessage("assistant", reply.content, tool_calls=calls))
+            round_ = Round.of(calls)
+            async with aclosing(self._calls.run(round_, turn, cut_off=reply.cut_off)) as events:
+                async for event in events:
+                    yield event
+            self._close_round(round_, talk, tally)
 
-    async def _ask(self, request: ModelRequest, reply: _Reply, turn: Turn, tally: Tally) -> AsyncGenerator[Event, None]:
-        async with aclosing(self._provider.stream(request)) as deltas:
+    async def summarise(self, history: Sequence[ModelMessage], summary: str) -> tuple[str, Usage]:
+        """A summary of a conversation that goes on from *summary*. Raises *ProviderError*."""
+        return await compaction.summarise(self._provider, history, summary, self._context)
+
+    # The conversation
+
+    async def _opening(self, turn: Turn) -> list[ModelMessage]:
+        opening = []
+        if self._briefing is not None:
+            opening.append(ModelMessage("system", await self._briefing.system(self._context)))
+        if turn.summary:
+            opening += _summary_messages(turn.summary)
+        return [*opening, *turn.history]
+
+    def _is_full(self, talk: _Talk) -> bool:
+        if self._briefing is None:
+            return False
+        return compaction.is_full(talk.all, self._context) or len(talk.opening) > compaction.MOST_MESSAGES
+
+    async def _compact(self, talk: _Talk, turn: Turn, tally: Tally) -> AsyncGenerator[Event, None]:
+        """Put a summary in place of all but the newest messages of the history."""
+        yield Thinking(message="Summarising the conversation...", thread_id=turn.thread_id, message_id=turn.message_id)
+        kept = compaction.kept_of(turn.history)
+        old = turn.history[: len(turn.history) - kept]
+        summary, usage = await self.summarise(old, turn.summary)
+        tally.usage += usage
+        tally.compacted = Compacted(summary, kept)
+        system = [one for one in talk.opening[:1] if one.role == "system"]
+        talk.opening = [*system, *_summary_messages(summary), *turn.history[len(old) :]]
+
+    # Rounds
+
+    def _specs_for(self, talk: _Talk, tally: Tally) -> tuple[ToolSpec, ...]:
+        """After the last round the model gets no tools any more, and so has to answer with what it knows."""
+        spent = talk.iteration >= self._limits.iterations or tally.usage.total_tokens >= self._limits.tokens
+        return () if spent else self._specs
+
+    async def _ask(self, talk: _Talk, reply: Reply, turn: Turn, tally: Tally) -> AsyncGenerator[Event, None]:
+        """One reply of the model. An overflowing context is compacted once, an empty reply is asked for again once."""
+        try:
+            async with aclosing(self._stream(talk, reply, turn, tally)) as events:
+                async for event in events:
+                    yield event
+        except ProviderError as error:
+            if error.code != "context_overflow" or talk.overflowed or reply.text:
+                raise
+            talk.overflowed = True
+            async with aclosing(self._make_room(talk, turn, tally, error)) as events:
+                async for event in events:
+                    yield event
+            async with aclosing(self._stream(talk, reply, turn, tally)) as events:
+                async for event in events:
+                    yield event
+        if not reply.content.strip() and not reply.has_calls and not tally.content.strip():
+            async with aclosing(self._ask_again(talk, reply, turn, tally)) as events:
+                async for event in events:
+                    yield event
+
+    async def _stream(self, talk: _Talk, reply: Reply, turn: Turn, tally: Tally) -> AsyncGenerator[Event, None]:
+        specs = self._specs_for(talk, tally)
+        messages = compaction.without_old_results(talk.all, self._context) if self._briefing else talk.all
+        if self._specs and not specs:
+            messages.append(ModelMessage("user", _ANSWER_NOW))
+        async with aclosing(self._provider.stream(ModelRequest(tuple(messages), specs))) as deltas:
             async for delta in deltas:
-                event = _take(delta, reply, turn, tally)
+                event = reply.take(delta, turn, tally)
                 if event is not None:
                     yield event
         if reply.finished is None:
-            raise ProviderError("The model's answer broke off before its end. Try again.", code="cut_off")
+            raise ProviderError("The model's answer broke off before its end.", code="cut_off", fix="Try again.")
 
-    async def _run_calls(
-        self, calls: tuple[ToolCall, ...], turn: Turn, results: list[str]
+    async def _make_room(
+        self, talk: _Talk, turn: Turn, tally: Tally, error: ProviderError
     ) -> AsyncGenerator[Event, None]:
-        """Run the calls side by side. Results go to their own call's place; events come as things happen."""
-        for call in calls:
-            yield ToolStarted(
-                name=call.name,
-                thread_id=turn.thread_id,
-                message_id=turn.message_id,
-                call_id=call.call_id,
-                parameters=_shown_parameters(call.arguments),
+        if turn.history and tally.compacted is None:
+            async with aclosing(self._compact(talk, turn, tally)) as events:
+                async for event in events:
+                    yield event
+        elif not talk.messages[1:]:
+            raise error
+        else:
+            talk.messages = compaction.without_old_results(talk.messages, 1)
+
+    async def _ask_again(self, talk: _Talk, reply: Reply, turn: Turn, tally: Tally) -> AsyncGenerator[Event, None]:
+        again = attrs.evolve(talk, messages=[*talk.messages, ModelMessage("user", _GO_ON)])
+        async with aclosing(self._stream(again, reply, turn, tally)) as events:
+            async for event in events:
+                yield event
+        if not reply.content.strip() and not reply.has_calls:
+            raise ProviderError(
+                "The model gave an empty answer twice.", code="empty_reply", fix="Try again, or choose another model."
             )
-        done: asyncio.Queue[tuple[int, ToolResult, float]] = asyncio.Queue()
-        tasks = [
-            asyncio.create_task(self._run_call(number, call, turn, done), name=f"tool {call.name}")
-            for number, call in enumerate(calls)
-        ]
-        try:
-            for _ in calls:
-                number, result, seconds = await done.get()
-                results[number] = result.content
-                yield ToolCompleted(
-                    name=calls[number].name,
-                    success=result.success,
-                    thread_id=turn.thread_id,
-                    message_id=turn.message_id,
-                    call_id=calls[number].call_id,
-                    duration_ms=round(seconds * 1000),
-                    preview=_cut(redact(result.preview or result.content), _PREVIEW),
-                )
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _run_call(
-        self, number: int, call: ToolCall, turn: Turn, done: "asyncio.Queue[tuple[int, ToolResult, float]]"
-    ) -> None:
-        clock = asyncio.get_running_loop().time
-        started = clock()
-        context = ToolContext(turn.thread_id, turn.message_id, call.call_id)
-        try:
-            result = await self._call_tool(call, context)
-        except IronclawError as error:
-            result = ToolResult(error.message, success=False)
-        except Exception:
-            log.exception("The tool %s failed", call.name)
-            result = ToolResult(f"{call.name} failed inside; the log has the details.", success=False)
-        done.put_nowait((number, result, clock() - started))
+    # Tools
 
-    async def _call_tool(self, call: ToolCall, context: ToolContext) -> ToolResult:
-        tool = self._toolbox.find(call.name)
-        if tool is None:
-            known = ", ".join(self._toolbox.names)
-            return ToolResult(f"There is no tool {call.name}; there are {known}.", success=False)
-        arguments = _arguments(call.arguments)
-        if arguments is None:
-            return ToolResult("The arguments are not a JSON object; send them again.", success=False)
-        try:
-            async with asyncio.timeout(tool.timeout):
-                return await tool.run(context, arguments)
-        except TimeoutError:
-            return ToolResult(f"{call.name} took longer than {tool.timeout:g} s and was ended.", success=False)
+    async def _resume(self, talk: _Talk, turn: Turn, tally: Tally) -> AsyncGenerator[Event, None]:
+        """Take up a turn where it waited: run what was allowed."""
+        assert turn.resume is not None
+        paused = turn.resume.paused
+        tally.text, tally.usage = [paused.text] if paused.text else [], tally.usage + paused.usage
+        talk.messages += paused.messages
+        talk.iteration = paused.iteration
+        talk.call_ids = {call.call_id for one in talk.messages for call in one.tool_calls}
+        round_ = Round(paused.calls, list(paused.results))
+        async with aclosing(self._calls.resume(paused, turn.resume.actions, turn, round_)) as events:
+            async for event in events:
+                yield event
+        self._close_round(round_, talk, tally)
+
+    def _close_round(self, round_: Round, talk: _Talk, tally: Tally) -> None:
+        """Give the results to the model, or leave the turn paused where calls wait for a person."""
+        if round_.requests:
+            tally.paused = Paused(
+                messages=tuple(talk.messages[1:]),
+                calls=tuple(round_.calls),
+                results=tuple(round_.results),
+                requests=tuple(round_.requests),
+                iteration=talk.iteration,
+                text=tally.content,
+                usage=tally.usage,
+            )
+            return
+        talk.iteration += 1
+        for call, result in zip(round_.calls, round_.results, strict=True):
+            talk.messages.append(ModelMessage("tool", self._told(call.name, result or ""), call_id=call.call_id))
+
+    def _told(self, name: str, result: str) -> str:
+        return result if self._briefing is None else mark(name, fitting(result, self._context))
 
 
-def _take(delta: Delta, reply: _Reply, turn: Turn, tally: Tally) -> Event | None:
-    """Put one piece of a reply where it belongs; the event to show for it, if any."""
-    match delta:
-        case TextDelta(text):
-            # What a round says after tools is a paragraph of its own.
-            shown = f"\n\n{text}" if tally.text and not reply.text else text
-            reply.text.append(text)
-            tally.text.append(shown)
-            return StreamChunk(content=shown, thread_id=turn.thread_id, message_id=turn.message_id)
-        case ReasoningDelta(text):
-            return ReasoningChunk(content=text, thread_id=turn.thread_id, message_id=turn.message_id)
-        case Waiting(text):
-            return Thinking(message=text, thread_id=turn.thread_id, message_id=turn.message_id)
-        case ToolCallDelta():
-            reply.add_call(delta)
-        case Finished():
-            reply.finished = delta
-            tally.usage += delta.usage
-    return None
-
-
-def _arguments(text: str) -> dict[str, Any] | None:
-    """The arguments as plain data; None when they are no JSON object."""
-    try:
-        data = codec.loads(text or "{}")
-    except BadRequest:
-        return None
-    return data if isinstance(data, dict) else None
-
-
-def _shown_parameters(text: str) -> dict[str, Any]:
-    """The arguments for people: secrets masked, long ones cut."""
-    arguments = _arguments(text)
-    if arguments is None:
-        return {"arguments": _cut(redact(text), _PARAMETER)}
-    return {
-        name: _cut(redact(value if isinstance(value, str) else codec.dumps(value).decode()), _PARAMETER)
-        for name, value in arguments.items()
-    }
-
-
-def _cut(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"
+def _summary_messages(summary: str) -> list[ModelMessage]:
+    return [
+        ModelMessage("user", mark("the conversation so far, summarised", summary)),
+        ModelMessage("assistant", "I will go on from there."),
+    ]

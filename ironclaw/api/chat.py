@@ -28,7 +28,7 @@ from ironclaw.api.streams import (
     streaming,
     until_gone,
 )
-from ironclaw.chat.models import Accepted, TurnState, check_message, check_thread_id
+from ironclaw.chat.models import Accepted, Approval, TurnState, check_message, check_thread_id
 from ironclaw.errors import BadRequest, Invalid, IronclawError, ProviderError
 from ironclaw.events import TURN_END_KINDS, Event, TurnUsage
 from ironclaw.hub import Released
@@ -43,7 +43,7 @@ _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 class SendMessage:
     """A message. Without *thread_id* it goes to the default thread; *ephemeral* keeps no thread at all.
 
-    *approvals* `deny` refuses tools that would ask for an approval. None of today's tools asks.
+    *approvals* `deny` refuses tools that would ask for an approval.
     """
 
     message: str
@@ -69,13 +69,17 @@ class Answer:
 
 @attrs.frozen(kw_only=True)
 class Sent:
-    """An accepted message; with ?wait also its answer, once there is one, and the turn's *state*."""
+    """An accepted message; with ?wait also its answer, once there is one, and the turn's *state*.
+
+    *pending_approval* is the call that waits for a person, where the turn waits for one.
+    """
 
     status: str = "ok"
     message_id: str
     thread_id: str | None = attrs.field()
     state: str | None = None
     response: Answer | None = None
+    pending_approval: Approval | None = None
 
 
 @attrs.frozen
@@ -163,14 +167,21 @@ async def _accept(request: web.Request, services: Services, body: SendMessage, m
     key = request.headers.get("Idempotency-Key")
     if key is None:
         await _spend(request, is_message=True)
-        return await services.chat.accept(body.message, thread_id=body.thread_id, message_id=message_id)
+        return await services.chat.accept(
+            body.message, thread_id=body.thread_id, message_id=message_id, can_ask=body.approvals == "ask"
+        )
     if not _KEY.fullmatch(key):
         raise BadRequest("An Idempotency-Key has 1 to 200 printable characters.", field="Idempotency-Key")
     fingerprint = hashlib.sha256(codec.dumps(body)).hexdigest()
     replay = await services.chat.find_replay(key, fingerprint)
     await _spend(request, is_message=replay is None)
     return replay or await services.chat.accept(
-        body.message, thread_id=body.thread_id, message_id=message_id, key=key, fingerprint=fingerprint
+        body.message,
+        thread_id=body.thread_id,
+        message_id=message_id,
+        key=key,
+        fingerprint=fingerprint,
+        can_ask=body.approvals == "ask",
     )
 
 
@@ -208,6 +219,8 @@ async def _wait(
         async with asyncio.timeout(seconds):
             async for event in events:
                 end = event
+                if event.kind == "approval_needed":
+                    return await _waits_for_person(request, sent)
     except TimeoutError:
         end = None
     if end is None or end.kind not in TURN_END_KINDS:
@@ -220,6 +233,13 @@ async def _wait(
     answer = Answer(fields["content"], codec.structure(fields["usage"], TurnUsage))
     state = TurnState.COMPLETED if end.kind == "response" else TurnState.STOPPED
     return json_response(request, attrs.evolve(sent, state=state.value, response=answer))
+
+
+async def _waits_for_person(request: web.Request, sent: Sent) -> web.StreamResponse:
+    waiting = await request.app[SERVICES].chat.approvals.waiting(sent.thread_id)
+    first = next((one for one in waiting if one.message_id == sent.message_id), None)
+    state = TurnState.WAITING if first is not None else TurnState.RUNNING
+    return json_response(request, attrs.evolve(sent, state=state.value, pending_approval=first), status=202)
 
 
 def _failure(fields: dict[str, str]) -> IronclawError:

@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable
 import attrs
 from aiohttp import web
 
-from ironclaw.api import about, chat, chat_stream, status, threads, websocket
+from ironclaw.api import about, approvals, chat, chat_stream, status, threads, websocket
+from ironclaw.chat.models import Approval
 from ironclaw.status import SystemStatus
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -81,6 +82,21 @@ ROUTES: tuple[Route, ...] = (
         "End the running turn of a thread.",
         body=chat.StopTurn,
         reply=chat.StopReply,
+    ),
+    _route(
+        "GET",
+        "/api/chat/approvals",
+        approvals.waiting,
+        "Tool calls that wait for a person.",
+        reply=approvals.ApprovalList,
+    ),
+    _route(
+        "POST",
+        "/api/chat/approval",
+        approvals.answer,
+        "Allow a call that waits once or always, or deny it.",
+        body=approvals.Answer,
+        reply=Approval,
     ),
     _route(
         "GET",

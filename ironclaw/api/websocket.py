@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
@@ -43,6 +43,13 @@ class _MessageFrame:
 class _StopFrame:
     thread_id: str
     type: str = "stop"
+
+
+@attrs.frozen
+class _ApprovalFrame:
+    request_id: str
+    action: Literal["approve", "always", "deny"]
+    type: str = "approval"
 
 
 @attrs.frozen
@@ -145,11 +152,14 @@ class _Talk:
                 await self._send(frame.message, frame.thread_id)
             case "stop":
                 await self._services.chat.stop(codec.structure(data, _StopFrame).thread_id)
+            case "approval":
+                answer = codec.structure(data, _ApprovalFrame)
+                await self._services.chat.approvals.settle(answer.request_id, answer.action)
             case "ping":
                 codec.structure(data, _PingFrame)
                 self._tell(_PONG)
             case _:
-                raise BadRequest("`type` must be message, stop or ping.", field="type")
+                raise BadRequest("`type` must be message, approval, stop or ping.", field="type")
 
     async def _send(self, text: str, thread_id: str | None) -> None:
         limits = self._services.limits

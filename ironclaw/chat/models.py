@@ -14,10 +14,14 @@ MOST_CHARACTERS = 500_000
 
 
 class TurnState(StrEnum):
-    """Where a turn is. It moves forward only; the last four are ends."""
+    """Where a turn is; the last four are ends.
+
+    It moves forward only, but that a turn that waited for a person runs again.
+    """
 
     QUEUED = "queued"
     RUNNING = "running"
+    WAITING = "waiting"
     COMPLETED = "completed"
     STOPPED = "stopped"
     FAILED = "failed"
@@ -58,6 +62,25 @@ class TurnError:
 
 
 @attrs.frozen(kw_only=True)
+class Approval:
+    """A tool call that waits for a person, or was answered: *action* is None, `approve`, `always` or `deny`.
+
+    *subject* is the exact command, path or host that it is about; *always* says whether that may be answered.
+    """
+
+    request_id: str
+    thread_id: str
+    message_id: str
+    call_id: str
+    name: str
+    subject: str
+    parameters: dict[str, Any]
+    always: bool
+    created_at: str
+    action: str | None = None
+
+
+@attrs.frozen(kw_only=True)
 class TurnRecord:
     """One message and what came of it."""
 
@@ -88,12 +111,16 @@ class InProgress:
 
 @attrs.frozen(kw_only=True)
 class History:
-    """Turns of a thread, oldest first. *last_id*: read the stream from this event on, and nothing is missed or doubled."""
+    """Turns of a thread, oldest first. *last_id*: read the stream from this event on, and nothing is missed or doubled.
+
+    *pending_approval* is the first call that waits for a person.
+    """
 
     thread_id: str
     last_id: int
     turns: list[TurnRecord]
     in_progress: InProgress | None = attrs.field()
+    pending_approval: Approval | None = attrs.field()
     next_cursor: str | None = attrs.field()
 
 

@@ -58,4 +58,42 @@ MIGRATIONS = (
         ) STRICT
         """,
     ),
+    Migration(
+        32,
+        "approvals, summaries, a model for a thread",
+        """
+        CREATE TABLE approvals (
+            request_id TEXT PRIMARY KEY,
+            turn_seq INTEGER NOT NULL REFERENCES turns (seq) ON DELETE CASCADE,
+            call_id TEXT NOT NULL,
+            name TEXT NOT NULL,
+            subject TEXT NOT NULL,
+            parameters TEXT NOT NULL,
+            always INTEGER NOT NULL,
+            created_at TEXT NOT NULL,
+            action TEXT
+        ) STRICT;
+        CREATE INDEX approvals_of_turn ON approvals (turn_seq);
+        CREATE INDEX approvals_waiting ON approvals (created_at) WHERE action IS NULL;
+        CREATE TABLE paused_turns (
+            turn_seq INTEGER PRIMARY KEY REFERENCES turns (seq) ON DELETE CASCADE,
+            state TEXT NOT NULL
+        ) STRICT;
+        CREATE TABLE remembered_approvals (
+            name TEXT NOT NULL,
+            subject TEXT NOT NULL,
+            created_at TEXT NOT NULL,
+            PRIMARY KEY (name, subject)
+        ) STRICT;
+        CREATE TABLE summaries (
+            thread_id TEXT PRIMARY KEY REFERENCES threads (id) ON DELETE CASCADE,
+            upto INTEGER NOT NULL,
+            summary TEXT NOT NULL
+        ) STRICT;
+        ALTER TABLE threads ADD COLUMN model TEXT;
+        ALTER TABLE turns ADD COLUMN can_ask INTEGER NOT NULL DEFAULT 1;
+        DROP INDEX turns_unfinished;
+        CREATE INDEX turns_unfinished ON turns (seq) WHERE state IN ('queued', 'running', 'waiting')
+        """,
+    ),
 )

@@ -9,8 +9,10 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import TypeVar
 
-from ironclaw.agent import Agent, Tally, Turn
-from ironclaw.chat import commands, search, store
+from ironclaw.agent import Agent, Compacted, Policy, Tally, Turn
+from ironclaw.chat import approval_store, commands, search, store, thread_store
+from ironclaw.chat.approvals import WORDS, Approvals
+from ironclaw.chat.command_turns import CommandTurns
 from ironclaw.chat.models import (
     Accepted,
     History,
@@ -22,11 +24,11 @@ from ironclaw.chat.models import (
     check_thread_id,
     title_of,
 )
-from ironclaw.chat.store import NewTurn
+from ironclaw.chat.store import Conversation, NewTurn
 from ironclaw.chat.worker import INTERRUPTED, TurnRunner, ending_event, ending_of
 from ironclaw.database import Database
 from ironclaw.errors import IronclawError, Unavailable
-from ironclaw.events import Event, StreamChunk, ThreadUpdated, UserMessage
+from ironclaw.events import Event, ThreadUpdated, UserMessage
 from ironclaw.hub import Hub
 from ironclaw.llm.models import ModelMessage
 from ironclaw.redact import redact
@@ -34,8 +36,9 @@ from ironclaw.redact import redact
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-_HISTORY_EXCHANGES = 50
+_HISTORY_EXCHANGES = 150  # the agent summarises before there are so many
 _ALL = 1_000_000
+AgentFor = Callable[[str, str | None], Agent]
 
 
 class ChatService:
@@ -45,30 +48,40 @@ class ChatService:
         self,
         hub: Hub,
         database: Database,
-        agent_for: Callable[[str], Agent],
+        agent_for: AgentFor,
         builtin_for: Callable[[str], Agent],
         *,
+        policy: Policy,
         max_turns: int,
+        turn_timeout: float,
         user_id: str,
     ) -> None:
+        """*agent_for* makes the agent of a thread and the model chosen for it (None: the usual one)."""
         self._hub = hub
         self._database = database
         self._agent_for = agent_for
-        self._builtin_for = builtin_for
         self._user_id = user_id
         self._default: str | None = None
         self._accepting: set[asyncio.Task[Accepted]] = set()
         self._closed = False
-        self.turns = TurnRunner(hub, database, self._answer, max_turns=max_turns)
+        self.turns = TurnRunner(hub, database, self._answer, max_turns=max_turns, timeout=turn_timeout)
+        self.approvals = Approvals(hub, database, self.turns, policy)
+        self._commands = CommandTurns(self, builtin_for)
 
     async def open(self) -> None:
         """Take up what the last process left: what ran is marked interrupted, what waited runs in its order."""
-        self._default = await self._database.read(store.default_thread)
-        for message_id, thread_id, state, text, partial, command in await self._database.read(store.unfinished):
-            if state == TurnState.QUEUED and not command:
-                self.turns.enqueue(self._new_turn(message_id, thread_id, text))
+        self._default = await self._database.read(thread_store.default_thread)
+        await self.approvals.open()
+        for left in await self._database.read(store.unfinished):
+            turn = self._new_turn(left.message_id, left.thread_id, left.text, can_ask=left.can_ask)
+            if left.state is TurnState.WAITING:
+                self.turns.wait_for_person(turn)
+            elif left.state is TurnState.QUEUED and left.paused:
+                self.turns.resume(turn)
+            elif left.state is TurnState.QUEUED and not left.command:
+                self.turns.enqueue(turn)
             else:
-                await self._mark_interrupted(message_id, thread_id, partial)
+                await self._mark_interrupted(left.message_id, left.thread_id, left.partial)
 
     async def _mark_interrupted(self, message_id: str, thread_id: str, partial: str) -> None:
         ending = ending_of(message_id, Tally([partial]), TurnState.INTERRUPTED, INTERRUPTED, 0)
@@ -86,16 +99,17 @@ class ChatService:
         message_id: str | None = None,
         key: str | None = None,
         fingerprint: str = "",
+        can_ask: bool = True,
     ) -> Accepted:
         """Take a message: when this returns it is on disk and will be answered, whoever goes away meanwhile.
 
-        *key* is an idempotency key; *fingerprint* tells whether a second use of it is the same request. Raises *Invalid*
-        for a message that can't be taken, *Conflict* for a key used otherwise, *DatabaseFailed* when nothing was kept.
+        *key* is an idempotency key; *fingerprint* tells whether a second use of it is the same request. *can_ask* False
+        refuses tools that need an approval. Raises *Invalid* for a message that can't be taken, *Conflict* for a key used
+        otherwise, *DatabaseFailed* when nothing was kept.
         """
         text = redact.remove_keys(check_message(text))
-        turn = self._new_turn(
-            message_id or str(uuid.uuid4()), thread_id or self.default_thread(), text, key, fingerprint
-        )
+        id_, thread = message_id or str(uuid.uuid4()), thread_id or self.default_thread()
+        turn = self._new_turn(id_, thread, text, key, fingerprint, can_ask=can_ask)
         if self._closed:
             raise Unavailable("The gateway is shutting down. Send it again in a moment.", retry_after=5)
         task = asyncio.create_task(self._accept(turn), name=f"accept {turn.message_id}")
@@ -104,7 +118,14 @@ class ChatService:
         return await asyncio.shield(task)
 
     def _new_turn(
-        self, message_id: str, thread_id: str, text: str, key: str | None = None, fingerprint: str = ""
+        self,
+        message_id: str,
+        thread_id: str,
+        text: str,
+        key: str | None = None,
+        fingerprint: str = "",
+        *,
+        can_ask: bool = True,
     ) -> NewTurn:
         return NewTurn(
             message_id=message_id,
@@ -112,10 +133,15 @@ class ChatService:
             text=text,
             title=title_of(text),
             user_id=self._user_id,
-            command=commands.parse(text) is not None,
+            command=commands.parse(text) is not None or self._is_answer(thread_id, text),
+            can_ask=can_ask,
             key=key,
             fingerprint=fingerprint,
         )
+
+    def _is_answer(self, thread_id: str, text: str) -> bool:
+        """Whether a message is just the word that answers what waits in its thread."""
+        return thread_id in self.turns.waiting and text.strip().casefold() in WORDS
 
     async def _accept(self, turn: NewTurn) -> Accepted:
         state = TurnState.RUNNING if turn.command else TurnState.QUEUED
@@ -128,7 +154,7 @@ class ChatService:
             return replayed.accepted
         self.turns.changes += 1
         if turn.command:
-            self.turns.run_at_once(turn, self._obey)
+            self.turns.run_at_once(turn, self._commands.run)
         else:
             self.turns.enqueue(turn)
         return Accepted(turn.message_id, turn.thread_id)
@@ -140,60 +166,74 @@ class ChatService:
     async def stop(self, thread_id: str, *, drop_queued: bool = False) -> bool:
         """End the running turn of a thread, and with *drop_queued* what waits behind it; whether anything ended."""
         check_thread_id(thread_id)
-        dropped = await self.turns.drop_waiting(thread_id) if drop_queued else 0
-        return self.turns.stop(thread_id) or dropped > 0
+        dropped = await self.turns.drop_queued(thread_id) if drop_queued else 0
+        return self.turns.stop(thread_id) or await self.approvals.stop_waiting(thread_id) or dropped > 0
 
     # What a turn does
 
     async def _answer(self, turn: NewTurn, tally: Tally) -> AsyncGenerator[Event, None]:
-        exchanges = await self._database.read(
-            lambda db: store.conversation(db, turn.thread_id, turn.message_id, _HISTORY_EXCHANGES)
+        conversation, model, resume = await self._database.read(
+            lambda db: (
+                store.conversation(db, turn.thread_id, turn.message_id, _HISTORY_EXCHANGES),
+                thread_store.model_of(db, turn.thread_id),
+                approval_store.resume_of(db, turn.message_id),
+            )
         )
-        history = tuple(message for exchange in exchanges for message in _messages(*exchange))
-        agent = self._agent_for(turn.thread_id)
-        start = Turn(turn.thread_id, turn.message_id, commands.plain(turn.text), history)
-        async with aclosing(agent.run(start, tally)) as events:
-            async for event in events:
-                yield event
+        start = Turn(
+            turn.thread_id,
+            turn.message_id,
+            commands.plain(turn.text),
+            _messages(conversation),
+            conversation.summary,
+            turn.can_ask,
+            resume,
+        )
+        try:
+            async with aclosing(self._agent_for(turn.thread_id, model).run(start, tally)) as events:
+                async for event in events:
+                    yield event
+        finally:
+            if tally.compacted is not None:
+                self._keep_summary(turn.thread_id, conversation, tally.compacted)
 
-    async def _obey(self, turn: NewTurn, tally: Tally) -> AsyncGenerator[Event, None]:
-        command = commands.parse(turn.text)
-        assert command is not None
-        if command.usage is not None or command.phrase is None:
-            text = command.usage or await self._carry_out(command, turn)
-            tally.text.append(text)
-            yield StreamChunk(content=text, thread_id=turn.thread_id, message_id=turn.message_id)
-            return
-        agent = self._builtin_for(turn.thread_id)
-        start = Turn(turn.thread_id, turn.message_id, command.phrase)
-        async with aclosing(agent.run(start, tally)) as events:
-            async for event in events:
-                yield event
+    def _keep_summary(self, thread_id: str, conversation: Conversation, compacted: Compacted) -> None:
+        upto = _upto(conversation, compacted.kept)
+        self._database.submit(store.keep_summary(thread_id, upto, compacted.summary))
 
-    async def _carry_out(self, command: commands.Command, turn: NewTurn) -> str:
-        match command.name:
-            case "stop":
-                stopped = self.turns.stop(turn.thread_id)
-                return "Stopped." if stopped else "Nothing is running in this conversation."
-            case "new":
-                self._set_default(_new_thread_id())
-                return "A new conversation has begun: messages without a thread go there from now on."
-            case _:
-                undone = await self._change_thread(turn.thread_id, "undone", None, store.undo(turn.thread_id))
-                self.turns.changes += 1
-                if undone is None:
-                    return "There is nothing to undo in this conversation."
-                return f"Taken back: “{title_of(undone)}” and its answer. The model does not see them any more."
+    async def compact(self, turn: NewTurn, tally: Tally) -> tuple[int, str]:
+        """Summarise a conversation now: how many exchanges that were, and the summary."""
+        conversation, model = await self._database.read(
+            lambda db: (
+                store.conversation(db, turn.thread_id, turn.message_id, _HISTORY_EXCHANGES),
+                thread_store.model_of(db, turn.thread_id),
+            )
+        )
+        if not conversation.exchanges:
+            return 0, conversation.summary
+        agent = self._agent_for(turn.thread_id, model)
+        summary, tally.usage = await agent.summarise(_messages(conversation), conversation.summary)
+        self._keep_summary(turn.thread_id, conversation, Compacted(summary, 0))
+        return len(conversation.exchanges), summary
+
+    async def undo(self, thread_id: str) -> str | None:
+        """Take the newest exchange out of a thread's conversation; its message, or None when there is none."""
+        undone = await self._change_thread(thread_id, "undone", None, store.undo(thread_id))
+        self.turns.changes += 1
+        return undone
+
+    def new_default(self) -> None:
+        """Begin a new default thread."""
+        self._set_default(_new_thread_id())
 
     async def ephemeral(self, text: str, message_id: str) -> AsyncGenerator[Event, None]:
         """Answer without a thread: nothing is stored, nobody else sees it, and leaving the iteration ends the turn."""
         text = redact.remove_keys(check_message(text))
-        turn = Turn(_new_thread_id(), message_id, commands.plain(text))
+        turn = Turn(_new_thread_id(), message_id, commands.plain(text), can_ask=False)
         clock = asyncio.get_running_loop().time
         started = clock()
         tally, state, error = Tally(), TurnState.COMPLETED, None
         try:
-            async with aclosing(self._agent_for(turn.thread_id).run(turn, tally)) as events:
+            async with aclosing(self._agent_for(turn.thread_id, None).run(turn, tally)) as events:
                 async for event in events:
                     yield event
         except IronclawError as problem:
@@ -210,28 +250,31 @@ class ChatService:
     def _set_default(self, thread_id: str) -> str:
         self._default = thread_id
         event = ThreadUpdated(thread_id=thread_id, change="default", title=None)
-        self._hub.publish(event, store.set_default_thread(thread_id))
+        self._hub.publish(event, thread_store.set_default_thread(thread_id))
         return thread_id
 
     async def threads(self, limit: int, before: int | None) -> tuple[list[Thread], int | None]:
         """A page of threads, pinned ones first, then the newest, and where the next begins."""
-        return await self._database.read(lambda db: store.list_threads(db, limit, before))
+        return await self._database.read(lambda db: thread_store.list_threads(db, limit, before))
 
     async def create_thread(self, thread_id: str | None, title: str) -> Thread:
         """An empty thread. Raises *Conflict* when there is one of that id."""
         id_ = check_thread_id(thread_id) if thread_id is not None else _new_thread_id()
-        return await self._change_thread(id_, "created", title, store.create_thread(id_, title, self._user_id))
+        return await self._change_thread(id_, "created", title, thread_store.create_thread(id_, title, self._user_id))
 
     async def change_thread(self, thread_id: str, title: str | None, pinned: bool | None) -> Thread:
         """Rename, pin or unpin. Raises *NotFound*."""
-        return await self._change_thread(thread_id, "changed", title, store.change_thread(thread_id, title, pinned))
+        return await self._change_thread(
+            thread_id, "changed", title, thread_store.change_thread(thread_id, title, pinned)
+        )
 
     async def delete_thread(self, thread_id: str) -> None:
         """Stop what runs in a thread, and delete it with all that was said. Raises *NotFound*."""
-        await self._database.read(lambda db: store.find_thread(db, thread_id))
-        await self.turns.drop_waiting(thread_id)
+        await self._database.read(lambda db: thread_store.find_thread(db, thread_id))
+        await self.turns.drop_queued(thread_id)
+        await self.approvals.stop_waiting(thread_id)
         await self.turns.stop_and_wait(thread_id)
-        await self._hub.forget_thread(thread_id, store.delete_thread(thread_id))
+        await self._hub.forget_thread(thread_id, thread_store.delete_thread(thread_id))
         if self._default == thread_id:
             self._set_default(_new_thread_id())
         await self._change_thread(thread_id, "deleted", None, lambda _: None)
@@ -239,7 +282,7 @@ class ChatService:
     async def fork_thread(self, thread_id: str, message_id: str) -> Thread:
         """A new thread with what was said before *message_id*. Raises *NotFound*."""
         target = _new_thread_id()
-        transaction = store.fork_thread(thread_id, message_id, target, self._user_id)
+        transaction = thread_store.fork_thread(thread_id, message_id, target, self._user_id)
         return await self._change_thread(target, "created", None, transaction)
 
     async def _change_thread(
@@ -258,7 +301,7 @@ class ChatService:
     async def export(self, thread_id: str) -> tuple[Thread, list[TurnRecord]]:
         """A thread and all its turns. Raises *NotFound*."""
         return await self._database.read(
-            lambda db: (store.find_thread(db, thread_id), store.read_turns(db, thread_id, _ALL, None)[0])
+            lambda db: (thread_store.find_thread(db, thread_id), store.read_turns(db, thread_id, _ALL, None)[0])
         )
 
     async def history(self, thread_id: str | None, limit: int, before: int | None) -> History:
@@ -277,6 +320,7 @@ class ChatService:
             last_id=head,
             turns=turns,
             in_progress=live.progress(head) if live is not None else None,
+            pending_approval=next(iter(await self.approvals.waiting(thread)), None),
             next_cursor=str(cursor) if cursor is not None else None,
         )
 
@@ -284,7 +328,7 @@ class ChatService:
         self, db: sqlite3.Connection, thread_id: str, limit: int, before: int | None
     ) -> tuple[list[TurnRecord], int | None]:
         if thread_id != self._default:
-            store.find_thread(db, thread_id)
+            thread_store.find_thread(db, thread_id)
         return store.read_turns(db, thread_id, limit, before)
 
     async def aclose(self, grace: float) -> None:
@@ -294,11 +338,22 @@ class ChatService:
         await self.turns.aclose(grace)
 
 
-def _messages(question: str, answer: str) -> list[ModelMessage]:
-    messages = [ModelMessage("user", commands.plain(question))]
-    if answer:
-        messages.append(ModelMessage("assistant", answer))
-    return messages
+def _messages(conversation: Conversation) -> tuple[ModelMessage, ...]:
+    messages = []
+    for one in conversation.exchanges:
+        messages.append(ModelMessage("user", commands.plain(one.question)))
+        if one.answer:
+            messages.append(ModelMessage("assistant", one.answer))
+    return tuple(messages)
+
+
+def _upto(conversation: Conversation, kept: int) -> int:
+    """The place of the last exchange that is not among the newest *kept* messages."""
+    for one in reversed(conversation.exchanges):
+        if kept <= 0:
+            return one.seq
+        kept -= 2 if one.answer else 1
+    return 0
 
 
 def _new_thread_id() -> str:

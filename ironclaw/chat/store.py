@@ -1,6 +1,5 @@
-"""Threads, turns and idempotency keys on disk: the SQL of chat. Functions here run inside the writer or the reader."""
+"""Turns and idempotency keys on disk. Functions here run inside the writer or the reader. Threads: `thread_store.py`."""
 
-import re
 import sqlite3
 from collections.abc import Callable
 from typing import Any
@@ -9,12 +8,10 @@ import attrs
 
 from ironclaw import codec
 from ironclaw.chat import search
-from ironclaw.chat.models import Accepted, Thread, ToolCallRecord, TurnError, TurnRecord, TurnState
-from ironclaw.database import get_meta, set_meta
-from ironclaw.errors import Conflict, NotFound
+from ironclaw.chat.models import Accepted, ToolCallRecord, TurnError, TurnRecord, TurnState
+from ironclaw.chat.thread_store import touch_thread
+from ironclaw.errors import Conflict
 from ironclaw.events import ToolCompleted, ToolStarted, TurnUsage
-
-_DEFAULT_THREAD = "default_thread"
 
 
 class Replayed(Exception):  # noqa: N818 - not an error: it takes the transaction back
@@ -35,6 +32,7 @@ class NewTurn:
     title: str
     user_id: str
     command: bool = False
+    can_ask: bool = True
     key: str | None = None
     fingerprint: str = ""
 
@@ -51,11 +49,11 @@ def accept(turn: NewTurn, state: TurnState) -> Callable[[sqlite3.Connection], No
             db.execute("DELETE FROM idempotency WHERE created_at < strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-1 day')")
             values = (turn.key, turn.fingerprint, turn.message_id, turn.thread_id, moment)
             db.execute("INSERT OR REPLACE INTO idempotency VALUES (?, ?, ?, ?, ?)", values)
-        _touch_thread(db, turn.thread_id, turn.title, turn.user_id, moment)
+        touch_thread(db, turn.thread_id, turn.title, turn.user_id, moment)
         db.execute(
-            "INSERT INTO turns (message_id, thread_id, state, command, user_message, created_at)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            (turn.message_id, turn.thread_id, state, turn.command, turn.text, moment),
+            "INSERT INTO turns (message_id, thread_id, state, command, can_ask, user_message, created_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (turn.message_id, turn.thread_id, state, turn.command, turn.can_ask, turn.text, moment),
         )
 
     return store
@@ -76,20 +74,6 @@ def find_key(db: sqlite3.Connection, key: str, fingerprint: str) -> Accepted | N
             code="idempotency_conflict",
         )
     return Accepted(row[1], row[2], replayed=True)
-
-
-def _next_rank(db: sqlite3.Connection) -> int:
-    row = db.execute("SELECT max(rank) FROM threads").fetchone()
-    return int(row[0] or 0) + 1
-
-
-def _touch_thread(db: sqlite3.Connection, thread_id: str, title: str, user_id: str, moment: str) -> None:
-    db.execute(
-        "INSERT INTO threads (id, title, user_id, created_at, updated_at, rank) VALUES (?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at, rank = excluded.rank,"
-        " title = CASE threads.title WHEN '' THEN excluded.title ELSE threads.title END",
-        (thread_id, title, user_id, moment, moment, _next_rank(db)),
-    )
 
 
 def mark_running(message_id: str) -> Callable[[sqlite3.Connection], None]:
@@ -145,6 +129,10 @@ def finish(ending: TurnEnding) -> Callable[[sqlite3.Connection], None]:
                 ending.message_id,
             ),
         )
+        db.execute(
+            "DELETE FROM paused_turns WHERE turn_seq = (SELECT seq FROM turns WHERE message_id = ?)",
+            (ending.message_id,),
+        )
         search.add(db, ending.message_id)
 
     return store
@@ -177,33 +165,69 @@ def complete_call(event: ToolCompleted) -> Callable[[sqlite3.Connection], None]:
     )
 
 
-def unfinished(db: sqlite3.Connection) -> list[tuple[str, str, str, str, str, bool]]:
-    """Turns that the last process left: (message_id, thread_id, state, text, partial response, command), in order."""
+@attrs.frozen
+class Unfinished:
+    """A turn that the last process left. *paused*: it waited for a person, or was about to go on after the answer."""
+
+    message_id: str
+    thread_id: str
+    state: TurnState
+    text: str
+    partial: str
+    command: bool
+    can_ask: bool
+    paused: bool
+
+
+def unfinished(db: sqlite3.Connection) -> list[Unfinished]:
+    """The turns that the last process left, in order."""
     rows = db.execute(
-        "SELECT message_id, thread_id, state, user_message, coalesce(response, ''), command FROM turns"
-        " WHERE state IN ('queued', 'running') ORDER BY seq"
+        "SELECT message_id, thread_id, state, user_message, coalesce(response, ''), command, can_ask,"
+        " EXISTS (SELECT 1 FROM paused_turns WHERE turn_seq = seq) FROM turns"
+        " WHERE state IN ('queued', 'running', 'waiting') ORDER BY seq"
     )
-    return [tuple(row) for row in rows]
+    return [
+        Unfinished(row[0], row[1], TurnState(row[2]), row[3], row[4], bool(row[5]), bool(row[6]), bool(row[7]))
+        for row in rows
+    ]
 
 
-def default_thread(db: sqlite3.Connection) -> str | None:
-    """The thread that messages without one go to."""
-    return get_meta(db, _DEFAULT_THREAD)
+@attrs.frozen
+class Exchange:
+    """A message and its answer; *seq* is its place."""
+
+    seq: int
+    question: str
+    answer: str
 
 
-def set_default_thread(thread_id: str) -> Callable[[sqlite3.Connection], None]:
-    """Move the pointer."""
-    return lambda db: set_meta(db, _DEFAULT_THREAD, thread_id)
+@attrs.frozen
+class Conversation:
+    """What a thread's model is told: a *summary* of what was first, then the exchanges since, oldest first."""
+
+    summary: str
+    exchanges: list[Exchange]
 
 
-def conversation(db: sqlite3.Connection, thread_id: str, before: str, most: int) -> list[tuple[str, str]]:
-    """The newest *most* exchanges before the turn *before*, oldest first, as (user text, answer)."""
+def conversation(db: sqlite3.Connection, thread_id: str, before: str, most: int) -> Conversation:
+    """What was said before the turn *before*; of the exchanges that no summary covers the newest *most*."""
+    row = db.execute("SELECT upto, summary FROM summaries WHERE thread_id = ?", (thread_id,)).fetchone()
+    upto, summary = (row[0], row[1]) if row else (0, "")
     rows = db.execute(
-        "SELECT user_message, response FROM turns WHERE thread_id = ? AND NOT undone AND NOT command"
-        " AND state != 'queued' AND seq < (SELECT seq FROM turns WHERE message_id = ?) ORDER BY seq DESC LIMIT ?",
-        (thread_id, before, most),
+        "SELECT seq, user_message, response FROM turns WHERE thread_id = ? AND NOT undone AND NOT command"
+        " AND state NOT IN ('queued', 'running', 'waiting') AND seq > ?"
+        " AND seq < (SELECT seq FROM turns WHERE message_id = ?)"
+        " ORDER BY seq DESC LIMIT ?",
+        (thread_id, upto, before, most),
     ).fetchall()
-    return [(row[0], row[1] or "") for row in reversed(rows)]
+    return Conversation(summary, [Exchange(row[0], row[1], row[2] or "") for row in reversed(rows)])
+
+
+def keep_summary(thread_id: str, upto: int, summary: str) -> Callable[[sqlite3.Connection], None]:
+    """From now on *summary* stands for all exchanges up to *upto*."""
+    return lambda db: _execute(
+        db, "INSERT OR REPLACE INTO summaries (thread_id, upto, summary) VALUES (?, ?, ?)", thread_id, upto, summary
+    )
 
 
 def undo(thread_id: str) -> Callable[[sqlite3.Connection], str | None]:
@@ -212,128 +236,17 @@ def undo(thread_id: str) -> Callable[[sqlite3.Connection], str | None]:
     def store(db: sqlite3.Connection) -> str | None:
         row = db.execute(
             "SELECT seq, user_message FROM turns WHERE thread_id = ? AND NOT undone AND NOT command"
-            " AND state NOT IN ('queued', 'running') ORDER BY seq DESC LIMIT 1",
+            " AND state NOT IN ('queued', 'running', 'waiting') ORDER BY seq DESC LIMIT 1",
             (thread_id,),
         ).fetchone()
         if row is None:
             return None
         db.execute("UPDATE turns SET undone = 1 WHERE seq = ?", (row[0],))
+        # A summary that tells of it goes too; the conversation is summarised anew when it must be.
+        db.execute("DELETE FROM summaries WHERE thread_id = ? AND upto >= ?", (thread_id, row[0]))
         return str(row[1])
 
     return store
-
-
-_THREAD = (
-    "SELECT t.id, t.title, t.pinned, t.created_at, t.updated_at,"
-    " (SELECT count(*) FROM turns WHERE thread_id = t.id),"
-    " coalesce((SELECT state FROM turns WHERE thread_id = t.id ORDER BY seq DESC LIMIT 1), 'idle'),"
-    " t.pinned * 1099511627776 + t.rank AS place FROM threads t"
-)
-
-
-def _thread(row: sqlite3.Row) -> Thread:
-    return Thread(row[0], row[1], bool(row[2]), row[3], row[4], row[5], row[6])
-
-
-def list_threads(db: sqlite3.Connection, limit: int, before: int | None) -> tuple[list[Thread], int | None]:
-    """A page of threads, pinned ones first, then the newest, and where the next one begins."""
-    rows = db.execute(
-        f"{_THREAD} WHERE ? IS NULL OR place < ? ORDER BY place DESC LIMIT ?", (before, before, limit + 1)
-    ).fetchall()
-    page = rows[:limit]
-    return [_thread(row) for row in page], page[-1][7] if len(rows) > limit else None
-
-
-def find_thread(db: sqlite3.Connection, thread_id: str) -> Thread:
-    """One thread. Raises *NotFound*."""
-    row = db.execute(f"{_THREAD} WHERE t.id = ?", (thread_id,)).fetchone()
-    if row is None:
-        raise NotFound(f"There is no thread {thread_id}. GET /api/chat/threads lists them.", field="thread_id")
-    return _thread(row)
-
-
-def create_thread(thread_id: str, title: str, user_id: str) -> Callable[[sqlite3.Connection], Thread]:
-    """Make an empty thread. Raises *Conflict* when there is one of that id."""
-
-    def store(db: sqlite3.Connection) -> Thread:
-        if db.execute("SELECT 1 FROM threads WHERE id = ?", (thread_id,)).fetchone():
-            raise Conflict(f"There is a thread {thread_id} already.", field="thread_id")
-        _touch_thread(db, thread_id, title, user_id, codec.format_time(codec.now()))
-        return find_thread(db, thread_id)
-
-    return store
-
-
-def change_thread(thread_id: str, title: str | None, pinned: bool | None) -> Callable[[sqlite3.Connection], Thread]:
-    """Rename, pin or unpin. Raises *NotFound*."""
-
-    def store(db: sqlite3.Connection) -> Thread:
-        find_thread(db, thread_id)
-        db.execute(
-            "UPDATE threads SET title = coalesce(?, title), pinned = coalesce(?, pinned) WHERE id = ?",
-            (title, pinned, thread_id),
-        )
-        return find_thread(db, thread_id)
-
-    return store
-
-
-def delete_thread(thread_id: str) -> Callable[[sqlite3.Connection], None]:
-    """Delete a thread with its turns and keys. Raises *NotFound*."""
-
-    def store(db: sqlite3.Connection) -> None:
-        find_thread(db, thread_id)
-        search.forget_thread(db, thread_id)
-        db.execute("DELETE FROM idempotency WHERE thread_id = ?", (thread_id,))
-        db.execute("DELETE FROM threads WHERE id = ?", (thread_id,))
-
-    return store
-
-
-def fork_thread(source: str, message_id: str, target: str, user_id: str) -> Callable[[sqlite3.Connection], Thread]:
-    """Copy the turns before *message_id* into the new thread *target*. Raises *NotFound*."""
-
-    def store(db: sqlite3.Connection) -> Thread:
-        thread = find_thread(db, source)
-        row = db.execute(
-            "SELECT seq FROM turns WHERE message_id = ? AND thread_id = ?", (message_id, source)
-        ).fetchone()
-        if row is None:
-            raise NotFound(f"The thread {source} has no message {message_id}.", field="message_id")
-        _touch_thread(db, target, _next_title(thread.title), user_id, codec.format_time(codec.now()))
-        _copy_turns(db, source, row[0], target)
-        return find_thread(db, target)
-
-    return store
-
-
-def _next_title(title: str) -> str:
-    """`Plans` -> `Plans (2)` -> `Plans (3)`, so that a fork can be told from its source."""
-    match = re.fullmatch(r"(.*) \((\d{1,4})\)", title, re.S)
-    return f"{match[1]} ({int(match[2]) + 1})" if match else f"{title} (2)"
-
-
-def _copy_turns(db: sqlite3.Connection, source: str, before: int, target: str) -> None:
-    copied = (
-        "state, command, undone, user_message, response, error_code, error_message, created_at, started_at, ended_at,"
-        " input_tokens, output_tokens, cost_usd, duration_ms"
-    )
-    turns = db.execute(
-        "SELECT seq FROM turns WHERE thread_id = ? AND seq < ? AND state NOT IN ('queued', 'running') ORDER BY seq",
-        (source, before),
-    ).fetchall()
-    for (seq,) in turns:
-        new = db.execute(
-            f"INSERT INTO turns (message_id, thread_id, {copied})"  # noqa: S608
-            f" SELECT lower(hex(randomblob(16))), ?, {copied} FROM turns WHERE seq = ?",
-            (target, seq),
-        ).lastrowid
-        db.execute(
-            "INSERT INTO tool_calls SELECT ?, call_id, name, parameters, success, preview, duration_ms"
-            " FROM tool_calls WHERE turn_seq = ?",
-            (new, seq),
-        )
-        search.add(db, str(db.execute("SELECT message_id FROM turns WHERE seq = ?", (new,)).fetchone()[0]))
 
 
 def read_turns(

@@ -13,13 +13,15 @@ from typing import Any
 
 import attrs
 
-from ironclaw.agent import Tally
-from ironclaw.chat import store
-from ironclaw.chat.models import InProgress, TurnError, TurnState
+from ironclaw import codec
+from ironclaw.agent import Paused, Request, Tally, parameters
+from ironclaw.chat import approval_store, store
+from ironclaw.chat.models import Approval, InProgress, TurnError, TurnState
 from ironclaw.chat.store import NewTurn, TurnEnding
 from ironclaw.database import Database
 from ironclaw.errors import IronclawError
 from ironclaw.events import (
+    ApprovalNeeded,
     Event,
     Queued,
     Response,
@@ -40,6 +42,8 @@ _SAVE_EVERY = 0.5
 INTERRUPTED = TurnError(
     "interrupted", "The gateway stopped while this answer was being written. Send the message again to get one."
 )
+
+_TOO_LONG = TurnError("turn_timeout", "This turn took longer than one may (AGENT_TURN_TIMEOUT), so it was ended.")
 
 TurnSource = Callable[[NewTurn, Tally], AsyncGenerator[Event, None]]
 """What a turn does: its chunks and tool events; the answer is in the tally at the end."""
@@ -76,7 +80,8 @@ class LiveTurn:
 class TurnRunner:
     """Everything that runs or waits. Made once, ended by `aclose()`."""
 
-    def __init__(self, hub: Hub, database: Database, source: TurnSource, *, max_turns: int) -> None:
+    def __init__(self, hub: Hub, database: Database, source: TurnSource, *, max_turns: int, timeout: float) -> None:
+        self._timeout = timeout
         self._hub = hub
         self._database = database
         self._source = source
@@ -88,21 +93,40 @@ class TurnRunner:
         self._closing = False
         self.live: dict[str, LiveTurn] = {}
         """The running turn of each thread."""
+        self.waiting: dict[str, NewTurn] = {}
+        """The turn of each thread that waits for a person; it holds no slot and no task."""
+        self.asked: set[str] = set()
+        """The requests that wait for a person, by id."""
+        self._resumed: dict[str, NewTurn] = {}
         self.changes = 0
         """Grows whenever what is stored of a turn changes; lets a reader see that it read in between."""
 
     def enqueue(self, turn: NewTurn) -> None:
         """Let *turn* run when those before it in its thread have ended and there is a free slot."""
         inbox = self._inboxes.setdefault(turn.thread_id, asyncio.Queue())
-        ahead = inbox.qsize() + (turn.thread_id in self.live)
+        ahead = inbox.qsize() + (turn.thread_id in self.live) + (turn.thread_id in self.waiting)
         if not ahead and self._slots.locked():
             ahead = self._waiting_for_slot + 1
         if ahead:
             self._hub.publish(Queued(position=ahead, thread_id=turn.thread_id, message_id=turn.message_id))
         inbox.put_nowait(turn)
-        if turn.thread_id not in self._workers:
-            name = f"worker {turn.thread_id}"
-            self._workers[turn.thread_id] = asyncio.create_task(self._work(turn.thread_id, inbox), name=name)
+        self._wake(turn.thread_id)
+
+    def _wake(self, thread_id: str) -> None:
+        """Have the thread's turns worked on, unless one of them waits for a person."""
+        inbox = self._inboxes.setdefault(thread_id, asyncio.Queue())
+        if thread_id not in self._workers and thread_id not in self.waiting:
+            self._workers[thread_id] = asyncio.create_task(self._work(thread_id, inbox), name=f"worker {thread_id}")
+
+    def wait_for_person(self, turn: NewTurn) -> None:
+        """Keep *turn* aside until `resume`; what is behind it in its thread waits with it."""
+        self.waiting[turn.thread_id] = turn
+
+    def resume(self, turn: NewTurn) -> None:
+        """Go on with a turn that waited, before all others of its thread."""
+        self.waiting.pop(turn.thread_id, None)
+        self._resumed[turn.thread_id] = turn
+        self._wake(turn.thread_id)
 
     def run_at_once(self, turn: NewTurn, source: TurnSource) -> None:
         """Run a command beside whatever its thread does."""
@@ -126,8 +150,17 @@ class TurnRunner:
             live.end_as(TurnState.STOPPED)
             await asyncio.wait([live.task])
 
-    async def drop_waiting(self, thread_id: str) -> int:
-        """End the turns that wait in a thread, as stopped; how many there were."""
+    async def stop_waiting(self, thread_id: str, tally: Tally) -> bool:
+        """End the turn of a thread that waits for a person, with what it has; False when none does."""
+        turn = self.waiting.pop(thread_id, None)
+        if turn is None:
+            return False
+        await self._finish(LiveTurn(turn, self._now(), tally), TurnState.STOPPED)
+        self._wake(thread_id)
+        return True
+
+    async def drop_queued(self, thread_id: str) -> int:
+        """End the turns that wait for their turn in a thread, as stopped; how many there were."""
         inbox = self._inboxes.get(thread_id)
         dropped = 0
         while inbox is not None and not inbox.empty():
@@ -138,21 +171,27 @@ class TurnRunner:
 
     async def _work(self, thread_id: str, inbox: "asyncio.Queue[NewTurn]") -> None:
         try:
-            while not inbox.empty() and not self._closing:
+            while self._has_work(thread_id, inbox):
                 self._waiting_for_slot += 1
                 try:
                     await self._slots.acquire()
                 finally:
                     self._waiting_for_slot -= 1
                 try:
-                    if not inbox.empty() and not self._closing:
-                        await self._run_live(inbox.get_nowait())
+                    if self._has_work(thread_id, inbox):
+                        resumed = thread_id in self._resumed
+                        await self._run_live(self._resumed.pop(thread_id) if resumed else inbox.get_nowait())
                 finally:
                     self._slots.release()
         finally:
             del self._workers[thread_id]
             if inbox.empty():
                 self._inboxes.pop(thread_id, None)
+
+    def _has_work(self, thread_id: str, inbox: "asyncio.Queue[NewTurn]") -> bool:
+        if self._closing or thread_id in self.waiting:
+            return False
+        return thread_id in self._resumed or not inbox.empty()
 
     async def _run_live(self, turn: NewTurn) -> None:
         live = LiveTurn(turn, self._now())
@@ -169,21 +208,48 @@ class TurnRunner:
         # Nothing of the turn is seen before it is known on disk that it began, so that it never begins twice.
         self._hub.publish(thinking, store.mark_running(turn.message_id))
         state, error = TurnState.COMPLETED, None
+        timer = asyncio.get_running_loop().call_later(self._timeout, live.end_as, TurnState.FAILED)
         try:
             async with aclosing(source(turn, live.tally)) as events:
                 async for event in events:
                     await self._emit(live, event)
         except asyncio.CancelledError:
             state = live.cancelled_as or TurnState.INTERRUPTED
-            error = INTERRUPTED if state is TurnState.INTERRUPTED else None
+            error = {TurnState.INTERRUPTED: INTERRUPTED, TurnState.FAILED: _TOO_LONG}.get(state)
         except IronclawError as problem:
             state, error = TurnState.FAILED, TurnError(problem.code, problem.message)
         except Exception:
             log.exception("A turn failed inside")
             text = "Something inside the gateway failed; its log has the details. Send the message again to retry."
             state, error = TurnState.FAILED, TurnError("internal", text)
+        timer.cancel()
         live.ending = True
-        await self._finish(live, state, error)
+        if state is TurnState.COMPLETED and live.tally.paused is not None:
+            await self._pause(live, live.tally.paused)
+        else:
+            await self._finish(live, state, error)
+
+    async def _pause(self, live: LiveTurn, paused: Paused) -> None:
+        """Leave the turn waiting for a person. Nobody is asked before the question is on disk."""
+        turn = live.turn
+        approvals = [_approval(turn, paused, request) for request in paused.requests]
+        transaction = approval_store.pause(turn.message_id, paused, approvals)
+        self.wait_for_person(turn)
+        asked = [
+            self._hub.publish(_question(one), transaction if number == 0 else None, required=True).stored
+            for number, one in enumerate(approvals)
+        ]
+        try:
+            for stored in asked:
+                assert stored is not None
+                await stored
+        except sqlite3.Error:
+            self.waiting.pop(turn.thread_id, None)
+            problem = TurnError("not_stored", "The question for your approval could not be stored. Try again.")
+            await self._finish(live, TurnState.FAILED, problem)
+            return
+        self.asked.update(one.request_id for one in approvals)
+        self.changes += 1
 
     async def _emit(self, live: LiveTurn, event: Event) -> None:
         match event:
@@ -236,6 +302,33 @@ class TurnRunner:
         for worker in workers:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
+
+
+def _approval(turn: NewTurn, paused: Paused, request: Request) -> Approval:
+    return Approval(
+        request_id=request.request_id,
+        thread_id=turn.thread_id,
+        message_id=turn.message_id,
+        call_id=request.call_id,
+        name=request.name,
+        subject=request.subject,
+        parameters=parameters.shown(paused.calls[request.number].arguments),
+        always=request.always,
+        created_at=codec.format_time(codec.now()),
+    )
+
+
+def _question(approval: Approval) -> ApprovalNeeded:
+    return ApprovalNeeded(
+        request_id=approval.request_id,
+        name=approval.name,
+        subject=approval.subject,
+        parameters=approval.parameters,
+        always=approval.always,
+        thread_id=approval.thread_id,
+        message_id=approval.message_id,
+        call_id=approval.call_id,
+    )
 
 
 def ending_of(message_id: str, tally: Tally, state: TurnState, error: TurnError | None, duration_ms: int) -> TurnEnding:

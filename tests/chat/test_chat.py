@@ -159,7 +159,7 @@ async def test_tools_of_one_reply_run_side_by_side_and_answer_their_own_call(
     events = await turn(client, "x", thread_id="a")
     done = [event["call_id"] for event in events if event["type"] == "tool_completed"]
     assert done == ["quick", "slow"]
-    results = [(one.call_id, one.content) for one in model.requests[1].messages if one.role == "tool"]
+    results = [(one.call_id, one.content.splitlines()[1]) for one in model.requests[1].messages if one.role == "tool"]
     assert results == [("slow", "waited 0.15"), ("quick", "waited 0.01")]
     stored = (await history(client, "a"))[0]["tool_calls"]
     assert [(one["call_id"], one["success"]) for one in stored] == [("slow", True), ("quick", True)]

@@ -1,0 +1,88 @@
+"""What a turn starts from, what it has so far, and where it stands while it waits for a person. Plain values."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import attrs
+
+from ironclaw.llm.models import ModelMessage, ToolCall, Usage
+
+Action = Literal["approve", "always", "deny"]
+
+
+@attrs.frozen(kw_only=True)
+class Request:
+    """A call that waits for a person. *digest* binds the answer to exactly this call; *number* is its place among all."""
+
+    request_id: str
+    number: int
+    name: str
+    call_id: str
+    subject: str
+    digest: str
+    always: bool
+
+
+@attrs.frozen(kw_only=True)
+class Paused:
+    """Where a turn stands that waits: enough to go on with, also in another process.
+
+    *messages* are those since the user's; the last one has the *calls*. *results* has one place for each call, None for
+    those that wait.
+    """
+
+    messages: tuple[ModelMessage, ...]
+    calls: tuple[ToolCall, ...]
+    results: tuple[str | None, ...]
+    requests: tuple[Request, ...]
+    iteration: int
+    text: str
+    usage: Usage
+
+
+@attrs.frozen
+class Resume:
+    """A paused turn with the answers, by request id."""
+
+    paused: Paused
+    actions: Mapping[str, Action]
+
+
+@attrs.frozen
+class Turn:
+    """What a turn starts from: the new message and, oldest first, what was said before it.
+
+    *summary* stands for what was said before *history*. *can_ask* False: nobody can be asked, so what needs an approval is
+    refused.
+    """
+
+    thread_id: str
+    message_id: str
+    text: str
+    history: tuple[ModelMessage, ...] = ()
+    summary: str = ""
+    can_ask: bool = True
+    resume: Resume | None = None
+
+
+@attrs.frozen
+class Compacted:
+    """A new summary; it covers all of the turn's history but its newest *kept* messages."""
+
+    summary: str
+    kept: int
+
+
+@attrs.define
+class Tally:
+    """What a turn has so far; it stays true when the turn is stopped or breaks."""
+
+    text: list[str] = attrs.Factory(list)
+    usage: Usage = Usage()
+    paused: Paused | None = None
+    compacted: Compacted | None = None
+
+    @property
+    def content(self) -> str:
+        """The whole text."""
+        return "".join(self.text)
