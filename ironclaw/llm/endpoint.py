@@ -30,3 +30,11 @@ class Timeouts:
     connect: float = 10.0
     first_token: float = 120.0
     between: float = 120.0
+
+
+@attrs.frozen
+class ModelInfo:
+    """A model that a server offers; *context_tokens* where it says so."""
+
+    id: str
+    context_tokens: int | None = None
