@@ -2,36 +2,45 @@
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 
 import attrs
 
 from ironclaw.agent import Agent, AgentLimits, Briefing, Policy, Toolbox
 from ironclaw.agent.clock import TIME
+from ironclaw.agent.web import web_tools
 from ironclaw.auth import Authenticate, TokenAuthority
 from ironclaw.chat.schema import MIGRATIONS as CHAT
 from ironclaw.chat.search import MIGRATIONS as CHAT_SEARCH
 from ironclaw.chat.service import ChatService
 from ironclaw.database import Database
+from ironclaw.egress import Egress
 from ironclaw.home import Home, make_token, read_token
 from ironclaw.hub import MIGRATIONS as HUB
 from ironclaw.hub import Hub
 from ironclaw.llm.builtin import BuiltinProvider
-from ironclaw.llm.metered import MeteredProvider
+from ironclaw.llm.connection import ModelConnection
+from ironclaw.llm.metered import Meter, MeteredProvider
+from ironclaw.llm.models import Abilities
+from ironclaw.llm.prices import Prices
 from ironclaw.llm.provider import Provider
+from ironclaw.llm.store import MIGRATIONS as LLM
 from ironclaw.memory.tools import memory_tools
 from ironclaw.memory.workspace import Workspace
 from ironclaw.ratelimit import RateLimits, StreamSlots
 from ironclaw.redact import redact
+from ironclaw.secretbox import MIGRATIONS as SECRETS
+from ironclaw.secretbox import SecretBox
 from ironclaw.settings import Settings
 from ironclaw.status import StatusReader
 from ironclaw.tools import Tool
+from ironclaw.usage.budgets import Budgets
 from ironclaw.usage.ledger import Ledger
 from ironclaw.usage.store import MIGRATIONS as USAGE
 
 log = logging.getLogger(__name__)
 
-_MIGRATIONS = (*HUB, *USAGE, *CHAT, *CHAT_SEARCH)
+_MIGRATIONS = (*HUB, *SECRETS, *USAGE, *LLM, *CHAT, *CHAT_SEARCH)
 
 
 @attrs.frozen(kw_only=True)
@@ -43,7 +52,9 @@ class Services:
     database: Database
     hub: Hub
     ledger: Ledger
+    budgets: Budgets
     workspace: Workspace
+    model: ModelConnection
     chat: ChatService
     status: StatusReader
     limits: RateLimits
@@ -78,49 +89,80 @@ async def open_services(
         await workspace.seed()
         builtin = BuiltinProvider(word_delay=settings.word_delay)
         slots = StreamSlots(settings.max_streams)
-        limits = RateLimits(api=settings.api_rate, chat=settings.chat_rate, login=settings.login_rate)
-        status = StatusReader(
-            database=database, hub=hub, ledger=ledger, workspace=workspace, slots=slots, provider=llm or builtin
+        model = await ModelConnection.open(
+            settings, database=database, hub=hub, box=SecretBox(database, home.path), builtin=builtin, llm=llm
         )
-        toolbox = Toolbox((*memory_tools(workspace), TIME, status.tool(), *tools))
-        policy = Policy()
+        stack.push_async_callback(model.aclose)
+        status = StatusReader(
+            database=database, hub=hub, ledger=ledger, workspace=workspace, slots=slots, connection=model
+        )
+        budgets = await Budgets.open(ledger, database, hub)
+        meter = Meter(ledger, budgets, Prices(), allow_unpriced=settings.budget_unknown_price == "allow")
         agents = _Agents(
-            provider=llm or builtin,
+            connection=model,
             builtin_provider=builtin,
-            ledger=ledger,
-            toolbox=toolbox,
-            policy=policy,
+            meter=meter,
+            toolbox=Toolbox((*memory_tools(workspace), TIME, status.tool(), *_web_tools(stack, settings), *tools)),
+            policy=Policy(),
             briefing=Briefing(workspace),
             limits=AgentLimits(iterations=settings.max_tool_iterations, tokens=settings.turn_tokens),
         )
-        chat = ChatService(
-            hub,
-            database,
-            agents.usual,
-            agents.builtin,
-            policy=policy,
-            max_turns=settings.max_turns,
-            turn_timeout=settings.turn_timeout,
-            user_id=settings.user_id,
-        )
-        stack.push_async_callback(chat.aclose, settings.shutdown_grace)
-        await chat.open()
         yield Services(
             settings=settings,
             home=home,
             database=database,
             hub=hub,
             ledger=ledger,
+            budgets=budgets,
             workspace=workspace,
-            chat=chat,
+            model=model,
+            chat=await _open_chat(stack, settings, hub, database, agents=agents, status=status),
             status=status,
-            limits=limits,
+            limits=_rate_limits(settings),
             slots=slots,
             authority=TokenAuthority(token),
             authenticate=authenticate,
             token=token,
             token_is_new=kept is None,
         )
+
+
+def _web_tools(stack: contextlib.AsyncExitStack, settings: Settings) -> tuple[Tool, ...]:
+    egress = Egress(settings.web_fetch_allow)
+    stack.push_async_callback(egress.aclose)
+    return web_tools(egress, searxng_url=settings.searxng_url)
+
+
+def _rate_limits(settings: Settings) -> RateLimits:
+    return RateLimits(api=settings.api_rate, chat=settings.chat_rate, login=settings.login_rate)
+
+
+async def _open_chat(
+    stack: contextlib.AsyncExitStack,
+    settings: Settings,
+    hub: Hub,
+    database: Database,
+    *,
+    agents: "_Agents",
+    status: StatusReader,
+) -> ChatService:
+    """The chat, to be ended with *stack*: what waited on disk begins to run."""
+    chat = ChatService(
+        hub,
+        database,
+        agents.usual,
+        agents.builtin,
+        policy=agents.policy,
+        models=_Models(agents.connection),
+        check_budget=agents.check_budget,
+        max_turns=settings.max_turns,
+        turn_timeout=settings.turn_timeout,
+        user_id=settings.user_id,
+    )
+    stack.push_async_callback(chat.aclose, settings.shutdown_grace)
+    await chat.open()
+    status.watch_approvals(chat.turns.asked)
+    return chat
 
 
 async def _open_store(
@@ -140,9 +182,9 @@ async def _open_store(
 class _Agents:
     """Makes the agent of a thread, its calls counted for that thread."""
 
-    provider: Provider
+    connection: ModelConnection
     builtin_provider: Provider
-    ledger: Ledger
+    meter: Meter
     toolbox: Toolbox
     policy: Policy
     briefing: Briefing
@@ -150,13 +192,44 @@ class _Agents:
 
     def usual(self, thread_id: str, model: str | None) -> Agent:
         """The agent with the connected model, or with another one of its server."""
-        provider = self.provider
-        return self._agent(provider, thread_id, None if provider.name == "builtin" else self.briefing)
+        connected = self.connection.current()
+        if connected.state == "none":
+            return self.builtin(thread_id)
+        if model is None:
+            return self._agent(connected.provider, thread_id, self.briefing, connected.abilities)
+        return self._agent(self.connection.provider_named(model), thread_id, self.briefing, Abilities())
+
+    def check_budget(self) -> None:
+        """Raises *BudgetSpent* when the next turn's model could not be paid."""
+        self.meter.check(self.connection.current().provider)
 
     def builtin(self, thread_id: str) -> Agent:
         """The agent that carries out commands, whatever model is connected."""
-        return self._agent(self.builtin_provider, thread_id, None)
+        return self._agent(self.builtin_provider, thread_id, None, Abilities(tools=True))
 
-    def _agent(self, provider: Provider, thread_id: str, briefing: Briefing | None) -> Agent:
-        metered = MeteredProvider(provider, self.ledger, "thread", thread_id)
-        return Agent(metered, self.toolbox, policy=self.policy, briefing=briefing, limits=self.limits)
+    def _agent(self, provider: Provider, thread_id: str, briefing: Briefing | None, abilities: Abilities) -> Agent:
+        return Agent(
+            MeteredProvider(provider, self.meter, "thread", thread_id),
+            self.toolbox,
+            policy=self.policy,
+            briefing=briefing,
+            abilities=abilities,
+            limits=self.limits,
+        )
+
+
+@attrs.frozen
+class _Models:
+    """The models that a thread can choose from."""
+
+    connection: ModelConnection
+
+    @property
+    def usual(self) -> str | None:
+        """The model that answers by default; None for the built-in assistant."""
+        connected = self.connection.current()
+        return None if connected.state == "none" else connected.provider.model
+
+    async def names(self) -> Sequence[str]:
+        """What the connected server has. Raises *ProviderError*."""
+        return [one.id for one in await self.connection.available()]

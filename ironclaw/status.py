@@ -4,7 +4,7 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import attrs
 
 from ironclaw.database import Database
 from ironclaw.hub import Hub
-from ironclaw.llm.provider import Provider
+from ironclaw.llm.connection import ModelConnection
 from ironclaw.memory.workspace import Workspace
 from ironclaw.ratelimit import StreamSlots
 from ironclaw.tools import Tool, ToolContext, ToolResult
@@ -91,13 +91,13 @@ class StatusReader:
         ledger: Ledger,
         workspace: Workspace,
         slots: StreamSlots,
-        provider: Provider,
+        connection: ModelConnection,
     ) -> None:
         self._database = database
         self._ledger = ledger
         self._workspace = workspace
         self._slots = slots
-        self._provider = provider
+        self._connection = connection
         self._started = time.monotonic()
         self._zone = datetime.now().astimezone().tzname() or "UTC"
         self._host = platform.node()
@@ -109,17 +109,22 @@ class StatusReader:
             "event log": lambda: hub.alive,
             "usage": lambda: ledger.alive,
         }
+        self._waiting: Sized = ()
         self._last: SystemStatus | None = None
 
     def watch(self, name: str, is_alive: Callable[[], bool]) -> None:
         """Say it in the status when a piece of background work has ended."""
         self._watched[name] = is_alive
 
+    def watch_approvals(self, waiting: Sized) -> None:
+        """Tell in the status how many calls wait for a person."""
+        self._waiting = waiting
+
     @property
     def model(self) -> ModelStatus:
         """Which model answers."""
-        builtin = self._provider.name == "builtin"
-        return ModelStatus("none" if builtin else "ready", self._provider.name, self._provider.model)
+        connected = self._connection.current()
+        return ModelStatus(connected.state, connected.provider.name, connected.provider.model)
 
     def parts(self) -> dict[str, PartStatus]:
         """Each part and how it is; looked at once a second at most."""
@@ -161,7 +166,7 @@ class StatusReader:
 
     def read(self) -> SystemStatus:
         """All of it, now. The same object as before when nothing has changed since."""
-        seen = (self.uptime, self._slots.taken, self._ledger.totals, self.parts())
+        seen = (self.uptime, self._slots.taken, self._ledger.totals, self.parts(), self.model, len(self._waiting))
         if self._last is None or self._seen != seen:
             self._seen, self._last = seen, self._read()
         return self._last
@@ -179,7 +184,7 @@ class StatusReader:
             channels=_GATEWAY,
             version=__version__,
             model=self.model,
-            pending_approvals=0,
+            pending_approvals=len(self._waiting),
             timezone=self._zone,
             host=self._host,
             parts=parts,

@@ -32,6 +32,10 @@ _DESTRUCTIVE = re.compile(
     """,
     re.I | re.X | re.S,
 )
+# What a shell takes out before it knows the command: `r\m`, `r''m`, and a line that goes on in the next one.
+_QUOTING = re.compile(r"\\\n|[\\'\"]")
+# Printable in name only: they show as nothing, so they could hide text or part a word.
+_BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 _MOST_SUBJECT = 2000
 
 
@@ -61,16 +65,18 @@ class Policy:
     def decide(self, tool: Tool, arguments: Mapping[str, Any]) -> Decision:
         """Whether to ask before *tool* runs with *arguments*."""
         approval = tool.approval or _BY_RISK[tool.risk]
-        subject = subject_of(tool, arguments)
-        always = approval is Approval.UNLESS_REMEMBERED and not is_destructive(tool, arguments)
+        text = _subject(tool, arguments)
+        subject = visible(text)
+        # What was masked, cut or written out could stand for another call, too: that is asked about each time.
+        whole = subject == text
+        always = approval is Approval.UNLESS_REMEMBERED and whole and not is_destructive(tool, arguments)
         ask = approval is not Approval.NEVER and not (always and (tool.name, subject) in self._remembered)
         return Decision(ask, subject, digest_of(tool.name, arguments), always)
 
 
-def subject_of(tool: Tool, arguments: Mapping[str, Any]) -> str:
-    """What a call acts on, whole: the tool's own word for it, else all its arguments."""
-    text = tool.subject(arguments) if tool.subject is not None else canonical(arguments)
-    return redact(visible(text))
+def _subject(tool: Tool, arguments: Mapping[str, Any]) -> str:
+    """What a call acts on: the tool's own word for it, else all its arguments."""
+    return tool.subject(arguments) if tool.subject is not None else canonical(arguments)
 
 
 def digest_of(name: str, arguments: Mapping[str, Any]) -> str:
@@ -88,7 +94,11 @@ def is_destructive(tool: Tool, arguments: Mapping[str, Any]) -> bool:
     if tool.risk is not Risk.ACT:
         return False
     texts = _texts(arguments) if tool.subject is None else [tool.subject(arguments)]
-    return any(_DESTRUCTIVE.search(unicodedata.normalize("NFKC", text)) for text in texts)
+    return any(_destroys(unicodedata.normalize("NFKC", text)) for text in texts)
+
+
+def _destroys(text: str) -> bool:
+    return any(_DESTRUCTIVE.search(one) for one in (text, _QUOTING.sub("", text)))
 
 
 def _texts(value: Any) -> Iterable[str]:
@@ -105,9 +115,17 @@ def _texts(value: Any) -> Iterable[str]:
 
 
 def visible(text: str) -> str:
-    """The text with signs that don't show written out, so that nothing in it hides or turns around. Long: both ends."""
-    shown = "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
+    """The text for people: secrets masked, and signs that don't show written out, so that nothing hides or turns around.
+
+    Of a long one both ends, with how much is missing between them.
+    """
+    shown = "".join(map(_written, redact(text)))
     if len(shown) <= _MOST_SUBJECT:
         return shown
     half = _MOST_SUBJECT // 2
     return f"{shown[:half]}\n[… {len(shown) - 2 * half} characters more …]\n{shown[-half:]}"
+
+
+def _written(sign: str) -> str:
+    shows = sign in "\n\t" or (sign.isprintable() and not _BLANK.match(sign))
+    return sign if shows else sign.encode("unicode_escape").decode()

@@ -74,7 +74,6 @@ class CallRunner:
     def __init__(self, toolbox: Toolbox, policy: Policy) -> None:
         self._toolbox = toolbox
         self._policy = policy
-        self._checker = parameters.Checker()
 
     async def run(self, round_: Round, turn: Turn, *, cut_off: bool) -> AsyncGenerator[Event, None]:
         """Run all calls that need nobody; those that do are in `round_.requests` afterwards."""
@@ -108,9 +107,9 @@ class CallRunner:
             return _Refused(number, call, _CUT_OFF if cut_off else _TOO_MANY)
         try:
             tool, arguments = await self._checked(call)
+            decision = self._decide(tool, arguments)
         except Invalid as error:
             return _Refused(number, call, error.message)
-        decision = self._policy.decide(tool, arguments)
         if not decision.ask:
             return _Ready(number, call, tool, arguments)
         if not turn.can_ask:
@@ -123,8 +122,16 @@ class CallRunner:
         if tool is None:
             raise Invalid(f"There is no tool {call.name}; there are {', '.join(self._toolbox.names)}.")
         arguments = parameters.read(call.arguments)
-        await self._checker.check(tool, arguments)
+        await self._toolbox.checker.check(tool, arguments)
         return tool, arguments
+
+    def _decide(self, tool: Tool, arguments: Mapping[str, Any]) -> Decision:
+        try:
+            return self._policy.decide(tool, arguments)
+        except Exception:
+            # A tool says itself what a call acts on; while that is not known, the call does not run.
+            log.exception("The tool %s could not say what a call acts on", tool.name)
+            raise Invalid(f"{tool.name} failed inside; the log has the details.") from None
 
     async def _answered(self, request: Request, call: ToolCall, *, allowed: bool) -> _Ready | _Refused:
         if not allowed:
@@ -197,6 +204,11 @@ async def _result(step: _Ready, turn: Turn) -> ToolResult:
     try:
         async with asyncio.timeout(step.tool.timeout):
             return await step.tool.run(context, step.arguments)
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        return ToolResult(f"{name} broke off inside.", success=False)  # it waited for something that was cancelled
     except TimeoutError:
         return ToolResult(f"{name} took longer than {step.tool.timeout:g} s and was ended.", success=False)
     except IronclawError as error:

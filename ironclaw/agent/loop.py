@@ -40,10 +40,14 @@ _LIMITS = AgentLimits()
 
 @attrs.define
 class _Talk:
-    """What a turn says to the model: *opening* is the system prompt and what was before, *messages* the turn itself."""
+    """What a turn says to the model: *opening* is the system prompt and what was before, *messages* the turn itself.
+
+    *specs* are the tools that the model may call in its next reply.
+    """
 
     opening: list[ModelMessage]
     messages: list[ModelMessage]
+    specs: tuple[ToolSpec, ...] = ()
     call_ids: set[str] = attrs.Factory(set)
     iteration: int = 0
     overflowed: bool = False
@@ -78,6 +82,9 @@ class Agent:
 
         Raises *ProviderError* when the model can't answer.
         """
+        if turn.resume is not None:  # first of all: however the turn ends, it has had this
+            tally.text += [turn.resume.paused.text] if turn.resume.paused.text else []
+            tally.usage += turn.resume.paused.usage
         talk = _Talk(await self._opening(turn), [ModelMessage("user", turn.text)])
         if self._is_full(talk) and turn.history:
             async with aclosing(self._compact(talk, turn, tally)) as events:
@@ -88,12 +95,12 @@ class Agent:
                 async for event in events:
                     yield event
         while tally.paused is None:
-            reply = Reply()
+            talk.specs, reply = self._specs_for(talk, tally), Reply()
             async with aclosing(self._ask(talk, reply, turn, tally)) as events:
                 async for event in events:
                     yield event
-            calls = reply.calls(talk.call_ids)
-            if not calls or not self._specs_for(talk, tally):
+            calls = reply.calls(talk.call_ids) if talk.specs else ()
+            if not calls:
                 return
             talk.messages.append(ModelMessage("assistant", reply.content, tool_calls=calls))
             round_ = Round.of(calls)
@@ -146,7 +153,7 @@ class Agent:
                 async for event in events:
                     yield event
         except ProviderError as error:
-            if error.code != "context_overflow" or talk.overflowed or reply.text:
+            if error.code != "context_overflow" or talk.overflowed or reply.text or reply.has_calls:
                 raise
             talk.overflowed = True
             async with aclosing(self._make_room(talk, turn, tally, error)) as events:
@@ -155,17 +162,16 @@ class Agent:
             async with aclosing(self._stream(talk, reply, turn, tally)) as events:
                 async for event in events:
                     yield event
-        if not reply.content.strip() and not reply.has_calls and not tally.content.strip():
+        if _is_empty(reply, talk) and not tally.content.strip():
             async with aclosing(self._ask_again(talk, reply, turn, tally)) as events:
                 async for event in events:
                     yield event
 
     async def _stream(self, talk: _Talk, reply: Reply, turn: Turn, tally: Tally) -> AsyncGenerator[Event, None]:
-        specs = self._specs_for(talk, tally)
         messages = compaction.without_old_results(talk.all, self._context) if self._briefing else talk.all
-        if self._specs and not specs:
+        if self._specs and not talk.specs:
             messages.append(ModelMessage("user", _ANSWER_NOW))
-        async with aclosing(self._provider.stream(ModelRequest(tuple(messages), specs))) as deltas:
+        async with aclosing(self._provider.stream(ModelRequest(tuple(messages), talk.specs))) as deltas:
             async for delta in deltas:
                 event = reply.take(delta, turn, tally)
                 if event is not None:
@@ -186,11 +192,12 @@ class Agent:
             talk.messages = compaction.without_old_results(talk.messages, 1)
 
     async def _ask_again(self, talk: _Talk, reply: Reply, turn: Turn, tally: Tally) -> AsyncGenerator[Event, None]:
+        reply.finished = None
         again = attrs.evolve(talk, messages=[*talk.messages, ModelMessage("user", _GO_ON)])
         async with aclosing(self._stream(again, reply, turn, tally)) as events:
             async for event in events:
                 yield event
-        if not reply.content.strip() and not reply.has_calls:
+        if _is_empty(reply, talk):
             raise ProviderError(
                 "The model gave an empty answer twice.", code="empty_reply", fix="Try again, or choose another model."
             )
@@ -201,7 +208,6 @@ class Agent:
         """Take up a turn where it waited: run what was allowed."""
         assert turn.resume is not None
         paused = turn.resume.paused
-        tally.text, tally.usage = [paused.text] if paused.text else [], tally.usage + paused.usage
         talk.messages += paused.messages
         talk.iteration = paused.iteration
         talk.call_ids = {call.call_id for one in talk.messages for call in one.tool_calls}
@@ -230,6 +236,11 @@ class Agent:
 
     def _told(self, name: str, result: str) -> str:
         return result if self._briefing is None else mark(name, fitting(result, self._context))
+
+
+def _is_empty(reply: Reply, talk: _Talk) -> bool:
+    """Whether a reply says nothing; calls of tools that it may not call any more say nothing either."""
+    return not reply.content.strip() and not (reply.has_calls and talk.specs)
 
 
 def _summary_messages(summary: str) -> list[ModelMessage]:

@@ -69,7 +69,7 @@ class Reply:
         for index, call in sorted(self._calls.items()):
             call_id = call.call_id or f"call_{index}"
             while call_id in used:
-                call_id += "+"
+                call_id += f"+{len(used)}"
             used.add(call_id)
             found.append(ToolCall(call_id, call.name, "".join(call.arguments)))
         return tuple(found)

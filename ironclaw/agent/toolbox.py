@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from ironclaw.agent.parameters import Checker
 from ironclaw.llm.models import ToolSpec
 from ironclaw.tools import Tool
 
@@ -13,6 +14,8 @@ class Toolbox:
         self._tools: dict[str, Tool] = {}
         for tool in tools:
             self._tools.setdefault(tool.name, tool)
+        self.checker = Checker()
+        """Checks the arguments of calls; what it makes of a schema is kept with the tools."""
         self.specs = tuple(ToolSpec(tool.name, tool.description, tool.parameters) for tool in self._tools.values())
 
     def find(self, name: str) -> Tool | None:

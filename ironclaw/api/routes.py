@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import attrs
 from aiohttp import web
 
-from ironclaw.api import about, approvals, chat, chat_stream, status, threads, websocket
+from ironclaw.api import about, approvals, chat, chat_stream, model, status, threads, usage, websocket
 from ironclaw.chat.models import Approval
 from ironclaw.status import SystemStatus
 
@@ -41,7 +41,8 @@ class Route:
 
 
 def _route(method: str, path: str, handler: Handler, summary: str, **more: object) -> Route:
-    noun = "chat" if path.startswith("/api/chat/") else "status"
+    start = path.removeprefix("/api/").partition("/")[0]
+    noun = {"chat": "chat", "model": "model", "usage": "usage", "budget": "usage"}.get(start, "status")
     return Route(method=method, path=path, handler=handler, summary=summary, noun=noun, **more)  # type: ignore[arg-type]
 
 
@@ -157,6 +158,56 @@ ROUTES: tuple[Route, ...] = (
         query=threads.ExportQuery,
         reply=threads.Export,
         also=("text/markdown",),
+    ),
+    _route("GET", "/api/model", model.read, "The connected language model.", reply=model.ModelState),
+    _route(
+        "GET",
+        "/api/model/available",
+        model.available,
+        "The models of the connected server.",
+        reply=model.AvailableModels,
+    ),
+    _route(
+        "GET",
+        "/api/model/discover",
+        model.discover,
+        "Look for model servers on this machine.",
+        reply=model.FoundServers,
+    ),
+    _route(
+        "POST",
+        "/api/model/test",
+        model.test,
+        "Try the model at an address; nothing is kept.",
+        body=model.TestModel,
+        reply=model.ModelTest,
+    ),
+    _route(
+        "PUT",
+        "/api/model",
+        model.use,
+        "Connect a model, from the next turn on.",
+        body=model.UseModel,
+        reply=model.ModelState,
+    ),
+    _route("DELETE", "/api/model", model.forget, "Forget the connected model and its key.", reply=model.ModelState),
+    _route(
+        "GET",
+        "/api/usage",
+        usage.usage,
+        "Tokens and costs of the last days: by day, model, thread and scope.",
+        query=usage.UsageQuery,
+        reply=usage.UsageReport,
+        also=("text/csv",),
+    ),
+    _route("GET", "/api/budget", usage.budget, "The budget, and what is spent of it.", reply=usage.Budget),
+    _route(
+        "PUT",
+        "/api/budget",
+        usage.set_budget,
+        "Set how much may be spent in a day and in a month.",
+        body=usage.Caps,
+        reply=usage.Budget,
     ),
     _route("GET", "/api/status", status.read_status, "How the gateway is.", reply=SystemStatus),
     _route("GET", "/api/health", status.health, "Whether each part is well.", open=True, reply=status.Health),

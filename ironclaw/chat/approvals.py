@@ -4,6 +4,7 @@ When to ask is decided in `agent/approvals.py`; the turn that waits is kept by `
 """
 
 import asyncio
+import contextlib
 from typing import Final
 
 from ironclaw.agent import Action, Policy, Tally
@@ -12,6 +13,7 @@ from ironclaw.chat.approval_store import Settled
 from ironclaw.chat.models import Approval
 from ironclaw.chat.worker import TurnRunner
 from ironclaw.database import Database
+from ironclaw.errors import Conflict
 from ironclaw.events import ApprovalSettled
 from ironclaw.hub import Hub
 
@@ -67,18 +69,19 @@ class Approvals:
 
     async def stop_waiting(self, thread_id: str) -> bool:
         """End the turn of a thread that waits, as stopped: what it asked for is denied. False when none waits."""
-        turn = self._turns.waiting.get(thread_id)
+        turn = self._turns.take_paused(thread_id)
         if turn is None:
             return False
+        # Denied before it is ended: should the process end in between, nothing is left that could still be allowed.
+        for one in await self.waiting(thread_id):
+            if one.message_id == turn.message_id:
+                with contextlib.suppress(Conflict):  # answered in this moment
+                    await self._settle(one, "deny")
         tally = Tally()
         resume = await self._database.read(lambda db: approval_store.resume_of(db, turn.message_id))
         if resume is not None:
             tally = Tally([resume.paused.text], resume.paused.usage)
-        if not await self._turns.stop_waiting(thread_id, tally):
-            return False
-        for one in await self.waiting(thread_id):
-            if one.message_id == turn.message_id:
-                await self._settle(one, "deny")
+        await self._turns.end_paused(turn, tally)
         return True
 
     async def answer(self, thread_id: str, word: str) -> str:

@@ -1,6 +1,6 @@
 """Turns that are commands: carried out at once, beside whatever their thread does, and never sent to a model."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Protocol
 
@@ -10,6 +10,19 @@ from ironclaw.chat.approvals import Approvals
 from ironclaw.chat.models import title_of
 from ironclaw.chat.store import NewTurn
 from ironclaw.events import Event, StreamChunk
+
+_MOST_NAMES = 30
+
+
+class Models(Protocol):
+    """Which models there are to choose from."""
+
+    @property
+    def usual(self) -> str | None:
+        """The name of the model that answers by default; None for the built-in assistant."""
+
+    async def names(self) -> Sequence[str]:
+        """What can be chosen. Raises *ProviderError* when the server can't be asked."""
 
 
 class Chat(Protocol):
@@ -29,12 +42,19 @@ class Chat(Protocol):
     def new_default(self) -> None:
         """Begin a new default thread."""
 
+    async def model_of(self, thread_id: str) -> str | None:
+        """The model that was chosen for a thread."""
+
+    async def choose_model(self, thread_id: str, model: str | None) -> None:
+        """Choose a model for a thread."""
+
 
 class CommandTurns:
     """Carries out commands, and the words that answer what waits in a thread."""
 
-    def __init__(self, chat: Chat, builtin_for: Callable[[str], Agent]) -> None:
+    def __init__(self, chat: Chat, builtin_for: Callable[[str], Agent], models: Models) -> None:
         self._chat = chat
+        self._models = models
         self._builtin_for = builtin_for
 
     async def run(self, turn: NewTurn, tally: Tally) -> AsyncGenerator[Event, None]:
@@ -63,13 +83,34 @@ class CommandTurns:
             case "new":
                 self._chat.new_default()
                 return "A new conversation has begun: messages without a thread go there from now on."
+            case "model":
+                return await self._model(turn.thread_id, command.argument)
             case "compact":
+                if self._models.usual is None:
+                    return "The built-in assistant needs no summary: it looks at one message at a time."
                 return _compacted(*await self._chat.compact(turn, tally))
             case _:
                 undone = await self._chat.undo(turn.thread_id)
                 if undone is None:
                     return "There is nothing to undo in this conversation."
                 return f"Taken back: “{title_of(undone)}” and its answer. The model does not see them any more."
+
+    async def _model(self, thread_id: str, name: str) -> str:
+        """Say which model answers in a thread, or choose another one of its server; `default` is the usual one."""
+        if self._models.usual is None:
+            return "No model is connected yet: the built-in assistant answers. System in the page connects one."
+        if name == "default":
+            await self._chat.choose_model(thread_id, None)
+            return f"From the next message on `{self._models.usual}` answers here."
+        names = await self._models.names()
+        listed = ", ".join(f"`{one}`" for one in names[:_MOST_NAMES])
+        if not name:
+            used = await self._chat.model_of(thread_id) or self._models.usual
+            return f"`{used}` answers here. `/model NAME` chooses another; there are {listed}."
+        if name not in names:
+            return f"There is no model `{name}`; there are {listed}."
+        await self._chat.choose_model(thread_id, name)
+        return f"From the next message on `{name}` answers here. `/model default` goes back."
 
 
 def _compacted(count: int, summary: str) -> str:

@@ -11,7 +11,7 @@ _COMMAND = re.compile(r"/([a-z]+)(?:\s+(.*))?", re.S)
 
 # Answered by the built-in assistant, whatever model is connected: at once, free, and the same words each time.
 PHRASES = {"help": "help", "status": "status", "find": "find {}", "note": "note: {}"}
-DIRECT = ("new", "stop", "undo", "compact")
+DIRECT = ("new", "stop", "undo", "compact", "model")
 _NEED_TEXT = ("find", "note")
 
 

@@ -48,7 +48,8 @@ def add(db: sqlite3.Connection, message_id: str) -> None:
 def forget_thread(db: sqlite3.Connection, thread_id: str) -> None:
     """Take a thread's turns out of the index, before they are deleted."""
     rows = db.execute(
-        "SELECT seq, user_message, response FROM turns WHERE thread_id = ? AND state NOT IN ('queued', 'running')",
+        "SELECT seq, user_message, response FROM turns WHERE thread_id = ?"
+        " AND state NOT IN ('queued', 'running', 'waiting')",
         (thread_id,),
     ).fetchall()
     for seq, question, answer in rows:

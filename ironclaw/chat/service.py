@@ -12,7 +12,7 @@ from typing import TypeVar
 from ironclaw.agent import Agent, Compacted, Policy, Tally, Turn
 from ironclaw.chat import approval_store, commands, search, store, thread_store
 from ironclaw.chat.approvals import WORDS, Approvals
-from ironclaw.chat.command_turns import CommandTurns
+from ironclaw.chat.command_turns import CommandTurns, Models
 from ironclaw.chat.models import (
     Accepted,
     History,
@@ -52,21 +52,27 @@ class ChatService:
         builtin_for: Callable[[str], Agent],
         *,
         policy: Policy,
+        models: Models,
+        check_budget: Callable[[], None],
         max_turns: int,
         turn_timeout: float,
         user_id: str,
     ) -> None:
-        """*agent_for* makes the agent of a thread and the model chosen for it (None: the usual one)."""
+        """*agent_for* makes the agent of a thread and the model chosen for it (None: the usual one).
+
+        *check_budget* raises *BudgetSpent* when a turn could not be paid.
+        """
         self._hub = hub
         self._database = database
         self._agent_for = agent_for
+        self._check_budget = check_budget
         self._user_id = user_id
         self._default: str | None = None
         self._accepting: set[asyncio.Task[Accepted]] = set()
         self._closed = False
         self.turns = TurnRunner(hub, database, self._answer, max_turns=max_turns, timeout=turn_timeout)
         self.approvals = Approvals(hub, database, self.turns, policy)
-        self._commands = CommandTurns(self, builtin_for)
+        self._commands = CommandTurns(self, builtin_for, models)
 
     async def open(self) -> None:
         """Take up what the last process left: what ran is marked interrupted, what waited runs in its order."""
@@ -104,12 +110,14 @@ class ChatService:
         """Take a message: when this returns it is on disk and will be answered, whoever goes away meanwhile.
 
         *key* is an idempotency key; *fingerprint* tells whether a second use of it is the same request. *can_ask* False
-        refuses tools that need an approval. Raises *Invalid* for a message that can't be taken, *Conflict* for a key used
-        otherwise, *DatabaseFailed* when nothing was kept.
+        refuses tools that need an approval. Raises *Invalid* for a message that can't be taken, *BudgetSpent*, *Conflict*
+        for a key used otherwise, *DatabaseFailed* when nothing was kept.
         """
         text = redact.remove_keys(check_message(text))
         id_, thread = message_id or str(uuid.uuid4()), thread_id or self.default_thread()
         turn = self._new_turn(id_, thread, text, key, fingerprint, can_ask=can_ask)
+        if not turn.command:
+            self._check_budget()
         if self._closed:
             raise Unavailable("The gateway is shutting down. Send it again in a moment.", retry_after=5)
         task = asyncio.create_task(self._accept(turn), name=f"accept {turn.message_id}")
@@ -221,6 +229,14 @@ class ChatService:
         self.turns.changes += 1
         return undone
 
+    async def model_of(self, thread_id: str) -> str | None:
+        """The model that was chosen for a thread; None for the usual one."""
+        return await self._database.read(lambda db: thread_store.model_of(db, thread_id))
+
+    async def choose_model(self, thread_id: str, model: str | None) -> None:
+        """Let another model of the connected server answer in a thread from its next turn on; None: the usual one."""
+        await self._database.write(thread_store.set_model(thread_id, model))
+
     def new_default(self) -> None:
         """Begin a new default thread."""
         self._set_default(_new_thread_id())
@@ -228,6 +244,7 @@ class ChatService:
     async def ephemeral(self, text: str, message_id: str) -> AsyncGenerator[Event, None]:
         """Answer without a thread: nothing is stored, nobody else sees it, and leaving the iteration ends the turn."""
         text = redact.remove_keys(check_message(text))
+        self._check_budget()
         turn = Turn(_new_thread_id(), message_id, commands.plain(text), can_ask=False)
         clock = asyncio.get_running_loop().time
         started = clock()
@@ -272,8 +289,8 @@ class ChatService:
         """Stop what runs in a thread, and delete it with all that was said. Raises *NotFound*."""
         await self._database.read(lambda db: thread_store.find_thread(db, thread_id))
         await self.turns.drop_queued(thread_id)
-        await self.approvals.stop_waiting(thread_id)
         await self.turns.stop_and_wait(thread_id)
+        await self.approvals.stop_waiting(thread_id)  # after it: what ran may just have begun to wait
         await self._hub.forget_thread(thread_id, thread_store.delete_thread(thread_id))
         if self._default == thread_id:
             self._set_default(_new_thread_id())

@@ -58,6 +58,7 @@ class LiveTurn:
     tally: Tally = attrs.Factory(Tally)
     chunks: list[tuple[int, str]] = attrs.Factory(list)
     task: "asyncio.Task[None] | None" = None
+    begun: bool = False
     cancelled_as: TurnState | None = None
     ending: bool = False
     saved_at: float = 0.0
@@ -68,13 +69,15 @@ class LiveTurn:
             return False
         if self.cancelled_as is None:
             self.cancelled_as = state
-            self.task.cancel()
+            if self.begun:  # a task that is cancelled before its first step would not get to its end
+                self.task.cancel()
         return True
 
     def progress(self, head: int) -> InProgress:
         """The text as clients have it that have seen all events up to *head*."""
-        text = "".join(content for id_, content in self.chunks if id_ <= head)
-        return InProgress(self.turn.message_id, text, head)
+        unseen = sum(len(content) for id_, content in self.chunks if id_ > head)
+        text = self.tally.content  # with what it said before it waited for a person
+        return InProgress(self.turn.message_id, text[: len(text) - unseen], head)
 
 
 class TurnRunner:
@@ -150,14 +153,14 @@ class TurnRunner:
             live.end_as(TurnState.STOPPED)
             await asyncio.wait([live.task])
 
-    async def stop_waiting(self, thread_id: str, tally: Tally) -> bool:
-        """End the turn of a thread that waits for a person, with what it has; False when none does."""
-        turn = self.waiting.pop(thread_id, None)
-        if turn is None:
-            return False
+    def take_paused(self, thread_id: str) -> NewTurn | None:
+        """The turn of a thread that waits for a person, or was answered and waits for a slot; it does not go on now."""
+        return self.waiting.pop(thread_id, None) or self._resumed.pop(thread_id, None)
+
+    async def end_paused(self, turn: NewTurn, tally: Tally) -> None:
+        """End a turn that was taken, as stopped with what it has, and go on with what is behind it."""
         await self._finish(LiveTurn(turn, self._now(), tally), TurnState.STOPPED)
-        self._wake(thread_id)
-        return True
+        self._wake(turn.thread_id)
 
     async def drop_queued(self, thread_id: str) -> int:
         """End the turns that wait for their turn in a thread, as stopped; how many there were."""
@@ -209,7 +212,10 @@ class TurnRunner:
         self._hub.publish(thinking, store.mark_running(turn.message_id))
         state, error = TurnState.COMPLETED, None
         timer = asyncio.get_running_loop().call_later(self._timeout, live.end_as, TurnState.FAILED)
+        live.begun = True
         try:
+            if live.cancelled_as is not None:
+                raise asyncio.CancelledError  # noqa: TRY301 - ended before its first step
             async with aclosing(source(turn, live.tally)) as events:
                 async for event in events:
                     await self._emit(live, event)

@@ -12,6 +12,7 @@ _COMMANDS = {
     "run": "Start the gateway.",
     "chat": "Ask the agent once, or talk with it.",
     "status": "Say how the running gateway is.",
+    "model": "Show the language model, or connect one.",
     "token": "Show the token, or make a new one.",
     "config": "Print every setting and where it comes from.",
     "completion": "Print a completion script for bash, zsh or fish.",

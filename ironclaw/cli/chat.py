@@ -29,6 +29,8 @@ def command(
 
     Text from standard input is put behind the message: `git diff | ironclaw chat "review this"`.
 
+    A tool that needs your approval asks on the terminal; without one it waits for an answer in the page (exit 75).
+
     Exit codes: 0 answered, 1 no answer, 69 gateway not reachable, 75 still running, 77 token refused.
     """
     parts = [part for part in (message if message != "-" else None, text) if part]
@@ -54,6 +56,8 @@ def _ask(gateway: Gateway, text: str, extra: dict[str, str]) -> int:
             case "stream_chunk":
                 shown = True
                 _write(event["content"])
+            case "approval_needed" if not _allowed(gateway, event):
+                return EXIT_STILL_RUNNING
             case "response":
                 _write("\n" if shown else event["content"] + "\n")
                 return 0
@@ -66,6 +70,23 @@ def _ask(gateway: Gateway, text: str, extra: dict[str, str]) -> int:
             case _:
                 pass
     return _complain("the answer broke off")
+
+
+def _allowed(gateway: Gateway, event: dict[str, Any]) -> bool:
+    """Ask the person at the terminal about a call that waits, and send the answer; False where nobody can be asked."""
+    click.echo(f"\n{event['name']} asks to act on:\n  {event['subject']}", err=True)
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        click.echo(
+            "ironclaw: it waits for your answer in the page. --no-approvals refuses such calls instead.", err=True
+        )
+        return False
+    choices = {"y": "approve", "n": "deny"} | ({"a": "always"} if event["always"] else {})
+    words = "[y]es, [n]o, [a]lways" if event["always"] else "[y]es, [n]o"
+    answer = click.prompt(f"Allow it? {words}", type=click.Choice(list(choices)), show_choices=False, err=True)
+    status, reply = gateway.post("/api/chat/approval", {"request_id": event["request_id"], "action": choices[answer]})
+    if status != 200:
+        _complain(reply["error"]["message"])
+    return True
 
 
 def _ask_json(gateway: Gateway, text: str, extra: dict[str, str]) -> int:
@@ -141,6 +162,8 @@ def _answer(gateway: Gateway, text: str, extra: dict[str, str]) -> None:
                 click.echo(_dim(f"[{event['name']}: {event['preview']}]"), err=True)
             case "queued":
                 click.echo(_dim(f"[waiting, place {event['position']}]"), err=True)
+            case "approval_needed":
+                _allowed(gateway, event)
             case "turn_failed":
                 click.echo(f"\nironclaw: {event['message']}", err=True)
             case "response" | "stopped":

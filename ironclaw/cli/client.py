@@ -63,7 +63,18 @@ class Gateway:
 
     def post(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         """The status and JSON reply of a POST. Ends the program when the gateway can't be reached or refuses the token."""
-        response = self._request("POST", path, body, "application/json", _TURN)
+        return self._send("POST", path, body)
+
+    def put(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        """The same for a PUT."""
+        return self._send("PUT", path, body)
+
+    def delete(self, path: str) -> tuple[int, dict[str, Any]]:
+        """The same for a DELETE."""
+        return self._send("DELETE", path, None)
+
+    def _send(self, method: str, path: str, body: dict[str, Any] | None) -> tuple[int, dict[str, Any]]:
+        response = self._request(method, path, body, "application/json", _TURN)
         return response.status, _parsed(response.read())
 
     def stream(self, path: str, body: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -14,7 +14,7 @@ from ironclaw import codec
 from ironclaw.errors import Invalid
 from ironclaw.memory import search
 from ironclaw.memory.workspace import NoteInfo, Workspace, is_note, split_lines
-from ironclaw.tools import Risk, Tool, ToolContext, ToolResult
+from ironclaw.tools import Approval, Risk, Tool, ToolContext, ToolResult
 
 PROTECTED = frozenset({"agents.md", "soul.md", "user.md", "identity.md"})
 """Who the agent is and how it works is for people to write."""
@@ -66,7 +66,7 @@ def memory_tools(workspace: Workspace) -> tuple[Tool, ...]:
         Tool("MemoryTodos", "Lists every open `- [ ]` and TODO line of the notes.", _schema({}), calls.todos),
         Tool("FileRead", "Reads a note, or some lines of it.", _READ_SCHEMA, calls.read),
         Tool("FileList", _LIST_TEXT, _LIST_SCHEMA, calls.list),
-        Tool("FileAppend", _APPEND_TEXT, _APPEND_SCHEMA, calls.append, risk=Risk.WRITE),
+        Tool("FileAppend", _APPEND_TEXT, _APPEND_SCHEMA, calls.append, risk=Risk.WRITE, approval=Approval.NEVER),
     )
 
 

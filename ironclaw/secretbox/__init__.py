@@ -1,1 +1,6 @@
-"""Secrets on disk, encrypted: a model's key, tokens of extensions."""
+"""Secrets that the program keeps (a model's key, say): encrypted in the database, their key beside it in the home."""
+
+from ironclaw.secretbox.box import SecretBox
+from ironclaw.secretbox.store import MIGRATIONS
+
+__all__ = ["MIGRATIONS", "SecretBox"]

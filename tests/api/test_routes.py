@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from conftest import TOKEN
 from gateway_process import GatewayProcess
+from llm.stand_in_process import StandInProcess, run_stand_in  # noqa: F401
 from test_auth import UPGRADE, Reply, exchange, page_paths
 
 from ironclaw.api.openapi import describe
@@ -150,7 +151,7 @@ def test_the_check_of_replies_sees_every_kind_of_difference() -> None:
     )
 
 
-def happy_calls(gateway: GatewayProcess) -> list[tuple[Route, Reply]]:
+def happy_calls(gateway: GatewayProcess, model: StandInProcess) -> list[tuple[Route, Reply]]:
     """One good call of every route that ends by itself, in an order in which they can work."""
     rows = {(row.method, row.path): row for row in ROUTES}
     replies: list[tuple[Route, Reply]] = []
@@ -178,17 +179,32 @@ def happy_calls(gateway: GatewayProcess) -> list[tuple[Route, Reply]]:
     call("GET", "/api/chat/search", query="?query=help&limit=1")
     call("GET", "/api/chat/threads/{id}/export", id_=thread)
     call("DELETE", "/api/chat/threads/{id}", id_=thread)
+    call("PUT", "/api/model", {"address": f"{model.url}/v1", "model": "obedient"})
+    asks = json.dumps({"message": 'call WebFetch {"url": "http://a.example"}'}).encode()
+    sent = exchange(gateway, "POST", "/api/chat/send?wait", body=asks)
+    assert sent.json()["pending_approval"]["subject"] == "http://a.example"
+    request_id = call("GET", "/api/chat/approvals")["approvals"][0]["request_id"]
+    call("POST", "/api/chat/approval", {"request_id": request_id, "action": "deny"})
+    call("POST", "/api/model/test", {"address": "127.0.0.1:9"})
+    call("PUT", "/api/model", {"address": "127.0.0.1:9", "api_key": "sk-1", "model": "m", "test": False})
+    call("GET", "/api/model", query="?pretty")
+    call("DELETE", "/api/model")
+    for path in ("/api/model", "/api/model/available", "/api/model/discover"):
+        call("GET", path)
+    call("GET", "/api/usage", query="?days=2")
+    call("PUT", "/api/budget", {"day_usd": 5, "month_usd": None})
+    call("GET", "/api/budget")
     for path in ("/api/status", "/api/health", "/healthz", "/readyz", "/api", "/api/openapi.json"):
         call("GET", path)
     return replies
 
 
 @pytest.mark.process
-def test_every_reply_is_as_openapi_says(gateway: GatewayProcess) -> None:
+def test_every_reply_is_as_openapi_says(gateway: GatewayProcess, stand_in: StandInProcess) -> None:
     document = gateway.request("GET", "/api/openapi.json")[2]
     assert document == json.loads(json.dumps(describe(ROUTES, "")))
     schemas = document["components"]["schemas"]
-    replies = happy_calls(gateway)
+    replies = happy_calls(gateway, stand_in)
     assert {(row.method, row.path) for row, _ in replies} == {
         (row.method, row.path) for row in ROUTES if row.status != 101 and (row.method == "POST" or not row.streams)
     }

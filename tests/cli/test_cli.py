@@ -63,7 +63,8 @@ def test_help_of_run_has_every_setting_with_its_flag_variable_and_default(home: 
         assert f"[{field.metadata['env']}" in text
         assert field.metadata["help"] in text
         if isinstance(field.default, int | float | str):
-            assert f"[{field.metadata['env']}; default {field.default}]" in text
+            default = {True: "on", False: "off"}[field.default] if isinstance(field.default, bool) else field.default
+            assert f"[{field.metadata['env']}; default {default}]" in text
     assert "--start-empty" in text
 
 
