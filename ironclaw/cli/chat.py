@@ -74,7 +74,7 @@ def _ask(gateway: Gateway, text: str, extra: dict[str, str]) -> int:
 
 def _allowed(gateway: Gateway, event: dict[str, Any]) -> bool:
     """Ask the person at the terminal about a call that waits, and send the answer; False where nobody can be asked."""
-    click.echo(f"\n{event['name']} asks to act on:\n  {event['subject']}", err=True)
+    click.echo(f"\nThe assistant wants to use {event['name']} on:\n  {event['subject']}", err=True)
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         click.echo(
             "ironclaw: it waits for your answer in the page. --no-approvals refuses such calls instead.", err=True

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestClient
-from chat_calls import MakeClient, turn
+from chat_calls import MakeClient, history, turn
 from usage_parts import Hosted, Scripted, cost
 
 from ironclaw.llm.models import Finished, TextDelta, Usage
@@ -140,6 +140,21 @@ async def test_a_call_that_could_pass_the_budget_is_not_made(make_client: MakeCl
     await put_budget(client, 1)
     assert (await turn(client, "hi"))[-1]["type"] == "response"
     assert model.requests[0].max_output_tokens == 4096
+
+
+async def test_a_message_is_refused_when_the_budget_is_spent_and_a_command_is_not(
+    make_client: MakeClient, settings: Settings
+) -> None:
+    model = Hosted(TextDelta("Hello."), Finished("stop", Usage(10, 5, 0.75)))
+    client = await make_client(settings, llm=model)
+    await put_budget(client, 0.5)
+    await turn(client, "hi", thread_id="t1")
+    refused = await client.post("/api/chat/send", json={"message": "again", "thread_id": "t1"})
+    error = (await refused.json())["error"]
+    assert (refused.status, error["code"], len(model.requests)) == (402, "budget_spent", 1)
+    assert "Today's budget of $0.50 is spent ($0.75)" in error["message"]
+    assert [one["user_message"] for one in await history(client, "t1")] == ["hi"]
+    assert (await turn(client, "/help", thread_id="t1"))[-1]["type"] == "response"
 
 
 async def test_what_a_running_call_may_cost_is_shown_as_reserved(make_client: MakeClient, settings: Settings) -> None:
