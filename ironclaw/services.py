@@ -27,6 +27,13 @@ from ironclaw.llm.provider import Provider
 from ironclaw.llm.store import MIGRATIONS as LLM
 from ironclaw.memory.tools import memory_tools
 from ironclaw.memory.workspace import Workspace
+from ironclaw.openai.agent_mode import AgentMode
+from ironclaw.openai.completions import Completions
+from ironclaw.openai.models import ModelList
+from ironclaw.openai.names import Names
+from ironclaw.openai.relay import Relay
+from ironclaw.openai.responses import Responses
+from ironclaw.openai.store import MIGRATIONS as RESPONSES
 from ironclaw.ratelimit import RateLimits, StreamSlots
 from ironclaw.redact import redact
 from ironclaw.secretbox import MIGRATIONS as SECRETS
@@ -40,7 +47,7 @@ from ironclaw.usage.store import MIGRATIONS as USAGE
 
 log = logging.getLogger(__name__)
 
-_MIGRATIONS = (*HUB, *SECRETS, *USAGE, *LLM, *CHAT, *CHAT_SEARCH)
+_MIGRATIONS = (*HUB, *SECRETS, *USAGE, *LLM, *CHAT, *CHAT_SEARCH, *RESPONSES)
 
 
 @attrs.frozen(kw_only=True)
@@ -56,6 +63,9 @@ class Services:
     workspace: Workspace
     model: ModelConnection
     chat: ChatService
+    completions: Completions
+    responses: Responses
+    models: ModelList
     status: StatusReader
     limits: RateLimits
     slots: StreamSlots
@@ -107,6 +117,8 @@ async def open_services(
             briefing=Briefing(workspace),
             limits=AgentLimits(iterations=settings.max_tool_iterations, tokens=settings.turn_tokens),
         )
+        chat = await _open_chat(stack, settings, hub, database, agents=agents, status=status)
+        completions = _completions(settings, agents, AgentMode(chat, hub, agents.plain))
         yield Services(
             settings=settings,
             home=home,
@@ -116,7 +128,10 @@ async def open_services(
             budgets=budgets,
             workspace=workspace,
             model=model,
-            chat=await _open_chat(stack, settings, hub, database, agents=agents, status=status),
+            chat=chat,
+            completions=completions,
+            responses=Responses(completions, database),
+            models=ModelList(model),
             status=status,
             limits=_rate_limits(settings),
             slots=slots,
@@ -131,6 +146,11 @@ def _web_tools(stack: contextlib.AsyncExitStack, settings: Settings) -> tuple[To
     egress = Egress(settings.web_fetch_allow)
     stack.push_async_callback(egress.aclose)
     return web_tools(egress, searxng_url=settings.searxng_url)
+
+
+def _completions(settings: Settings, agents: "_Agents", agent: AgentMode) -> Completions:
+    relay = Relay(agents.meter, Names(settings.llm_aliases))
+    return Completions(agents.connection, agents.meter, relay, agent)
 
 
 def _rate_limits(settings: Settings) -> RateLimits:
@@ -198,6 +218,11 @@ class _Agents:
         if model is None:
             return self._agent(connected.provider, thread_id, self.briefing, connected.abilities)
         return self._agent(self.connection.provider_named(model), thread_id, self.briefing, Abilities())
+
+    def plain(self) -> Provider | None:
+        """The connected model without the agent, its calls counted for `/v1`; None while there is none."""
+        connected = self.connection.current()
+        return None if connected.state == "none" else MeteredProvider(connected.provider, self.meter, "v1", None)
 
     def check_budget(self) -> None:
         """Raises *BudgetSpent* when the next turn's model could not be paid."""

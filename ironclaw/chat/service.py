@@ -250,13 +250,22 @@ class ChatService:
         started = clock()
         tally, state, error = Tally(), TurnState.COMPLETED, None
         try:
-            async with aclosing(self._agent_for(turn.thread_id, None).run(turn, tally)) as events:
+            async with aclosing(self.run_alone(turn, tally)) as events:
                 async for event in events:
                     yield event
         except IronclawError as problem:
             state, error = TurnState.FAILED, TurnError(problem.code, problem.message)
         ending = ending_of(message_id, tally, state, error, round((clock() - started) * 1000))
         yield ending_event(turn.thread_id, ending)
+
+    async def run_alone(self, turn: Turn, tally: Tally) -> AsyncGenerator[Event, None]:
+        """Run a turn that belongs to no thread, without its end: that is in *tally*.
+
+        There is no inbox, store or hub; leaving the iteration ends the turn. Raises *ProviderError* and *BudgetSpent*.
+        """
+        async with aclosing(self._agent_for(turn.thread_id, None).run(turn, tally)) as events:
+            async for event in events:
+                yield event
 
     # Threads
 
@@ -289,8 +298,8 @@ class ChatService:
         """Stop what runs in a thread, and delete it with all that was said. Raises *NotFound*."""
         await self._database.read(lambda db: thread_store.find_thread(db, thread_id))
         await self.turns.drop_queued(thread_id)
+        await self.approvals.stop_waiting(thread_id)
         await self.turns.stop_and_wait(thread_id)
-        await self.approvals.stop_waiting(thread_id)  # after it: what ran may just have begun to wait
         await self._hub.forget_thread(thread_id, thread_store.delete_thread(thread_id))
         if self._default == thread_id:
             self._set_default(_new_thread_id())

@@ -6,6 +6,9 @@ from typing import Any, Literal
 import attrs
 
 
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
+
+
 @attrs.frozen
 class ToolCall:
     """A call that a model asks for. *arguments* is the JSON text as the model wrote it."""
@@ -119,7 +122,7 @@ class Waiting:
 class Finished:
     """The end of a reply; without it a reply counts as cut off."""
 
-    reason: Literal["stop", "length", "tool_calls", "content_filter"]
+    reason: FinishReason
     usage: Usage = Usage()
 
 
