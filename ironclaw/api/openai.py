@@ -12,7 +12,7 @@ from aiohttp import web
 from ironclaw.api.keys import PRINCIPAL, SERVICES
 from ironclaw.api.requests import PICTURES_LIMIT, check_json_type, read_bytes
 from ironclaw.api.responses import json_response
-from ironclaw.api.streams import aborted_when_broken, ended_with_client, keep_alive
+from ironclaw.api.streams import Watched, aborted_when_broken
 from ironclaw.errors import IronclawError
 from ironclaw.llm.chunks import mapping, text
 from ironclaw.openai.calls import parse_call
@@ -87,7 +87,7 @@ async def answer(request: web.Request, call: Asked, ask: Callable[[], Awaitable[
     """The reply, for as long as the client is there: when it leaves, the call to the model ends."""
     with (
         request.app[SERVICES].slots.take() if call.stream else contextlib.nullcontext(),
-        ended_with_client(request) as client,
+        Watched(request) as client,
     ):
         reply = await ask()
         if isinstance(reply.body, bytes):
@@ -98,7 +98,7 @@ async def answer(request: web.Request, call: Asked, ask: Callable[[], Awaitable[
             await response.prepare(request)
             with aborted_when_broken(request, response):
                 await _write(response, first)
-                keep_alive(request, client)
+                client.keep_alive()
                 await _write_all(response, pieces)
             return response
 

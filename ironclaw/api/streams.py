@@ -10,7 +10,7 @@ import contextlib
 import logging
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 from aiohttp import web
@@ -85,6 +85,13 @@ def _plain(one: Released) -> bytes:
     return str(text).encode()
 
 
+def _drop_when_dead(transport: asyncio.Transport) -> None:
+    """Let the kernel drop a peer that acknowledges nothing any more."""
+    sock = transport.get_extra_info("socket")
+    if sock is not None and sock.family in {socket.AF_INET, socket.AF_INET6}:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(_STALLED * 1000))
+
+
 class StreamClient:
     """One client of the hub on a transport. `closed` is done when it is gone, by itself or cut."""
 
@@ -96,10 +103,7 @@ class StreamClient:
         """What is written to it regularly to keep the connection open; empty for none."""
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._transport = transport
-        sock = transport.get_extra_info("socket")
-        if sock is not None and sock.family in {socket.AF_INET, socket.AF_INET6}:
-            # A peer that acknowledges nothing any more is dropped by the kernel.
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(_STALLED * 1000))
+        _drop_when_dead(transport)
 
     def write(self, data: bytes) -> None:
         """Send *data*, or cut the client when it did not read what it has. One large event alone cuts nobody."""
@@ -139,30 +143,59 @@ class StreamClient:
         raise ConnectionResetError
 
 
-@contextlib.contextmanager
-def ended_with_client(request: web.Request) -> Iterator[StreamClient]:
-    """Cancel the handler when its client has gone, or at shutdown: what it has begun elsewhere is to end at once.
+class Watched:
+    """Cancels the handler that made it when its client has gone, or at shutdown: what it began elsewhere ends at once.
 
-    aiohttp does so itself only where its runner was told to, and a host owns its runner.
+    aiohttp does so by itself only where its runner was told to, and a host owns its runner. Use it as a context.
     """
-    client = StreamClient(connected(request), sse_frames, None, b"")
-    task = asyncio.current_task()
-    assert task is not None
 
-    def leave(_: object) -> None:
-        task.cancel()
+    __slots__ = ("_request", "_task", "_transport", "beat")
 
-    client.closed.add_done_callback(leave)
-    try:
-        with request.app[OPEN_STREAMS].holding(client, client.cut):
-            yield client
-    finally:
-        client.closed.remove_done_callback(leave)
+    def __init__(self, request: web.Request) -> None:
+        self.beat = b""
+        self._request = request
+        self._transport = connected(request)
+        self._task = asyncio.current_task()
+
+    def __enter__(self) -> "Watched":
+        self._request.app[OPEN_STREAMS].add(self, self.cut)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._task = None
+        self._request.app[OPEN_STREAMS].remove(self)
+
+    def keep_alive(self) -> None:
+        """Let the common heartbeat write comments to a stream of whole lines, once its head is out."""
+        _drop_when_dead(self._transport)
+        self.beat = chunk(_SSE_COMMENT) if self._request.version >= (1, 1) else _SSE_COMMENT
+
+    def write(self, data: bytes) -> None:
+        """Send a heartbeat; what waits to be read already keeps the connection as busy."""
+        if self.check() and not self._transport.get_write_buffer_size():
+            self._transport.write(data)
+
+    def check(self) -> bool:
+        """Whether the client is still there."""
+        gone = self._transport.is_closing()
+        if gone and self._task is not None:
+            self._task.cancel()
+            self._task = None
+        return not gone
+
+    def cut(self) -> None:
+        """Drop the connection."""
+        self._transport.abort()
+        self.check()
 
 
-def keep_alive(request: web.Request, client: StreamClient) -> None:
-    """Let the common heartbeat write comments to a stream of whole lines, once its head is out."""
-    client.beat = chunk(_SSE_COMMENT) if request.version >= (1, 1) else _SSE_COMMENT
+class Held(Protocol):
+    """A client of an application's streams."""
+
+    beat: bytes
+
+    def write(self, data: bytes) -> None: ...  # noqa: D102
+    def check(self) -> bool: ...  # noqa: D102
 
 
 class OpenStreams:
@@ -170,20 +203,28 @@ class OpenStreams:
 
     def __init__(self, heartbeat: float) -> None:
         self._heartbeat = heartbeat
-        self._clients: dict[StreamClient, Callable[[], None]] = {}
+        self._clients: dict[Held, Callable[[], None]] = {}
         self._closing = False
         self._task: asyncio.Task[None] | None = None
 
     @contextlib.contextmanager
     def holding(self, client: StreamClient, at_shutdown: Callable[[], None]) -> Iterator[None]:
         """Keep *client* alive and swept; *at_shutdown* tells it goodbye."""
-        self._clients[client] = at_shutdown
-        if self._closing:
-            at_shutdown()
+        self.add(client, at_shutdown)
         try:
             yield
         finally:
-            del self._clients[client]
+            self.remove(client)
+
+    def add(self, client: Held, at_shutdown: Callable[[], None]) -> None:
+        """The same without a context, until `remove`."""
+        self._clients[client] = at_shutdown
+        if self._closing:
+            at_shutdown()
+
+    def remove(self, client: Held) -> None:
+        """Let go of a client."""
+        del self._clients[client]
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

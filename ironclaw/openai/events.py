@@ -38,6 +38,7 @@ class EventFilter:
     failure: ProviderError | None = None
     _rest: bytearray = attrs.Factory(bytearray)
     _first: dict[str, Any] = attrs.Factory(dict)
+    _envelope: int = 0  # bytes around the text of an event of this stream, the empty line included
 
     def feed(self, data: bytes) -> bytes:
         """The lines that *data* completes, as they go on."""
@@ -66,6 +67,9 @@ class EventFilter:
 
     def _look(self, block: bytes) -> bytes:
         """Look at each event of some whole lines; they stay the same bytes unless one must change."""
+        if self._envelope and self.shown is None and _says_only_more(block):
+            self.size += max(0, len(block) - block.count(b"data:") * self._envelope)
+            return block
         lines = block.split(b"\n")
         changed = hidden = False
         for at, line in enumerate(lines):
@@ -94,8 +98,11 @@ class EventFilter:
             return line
         if not self._first:
             self._first = {name: chunk.get(name) for name in ("id", "created", "model")}
+        before = self.size
         for choice in chunk.get("choices") or ():
             self._choice(choice)
+        if self.size > before:
+            self._envelope = len(line) + 2 - (self.size - before)
         if (usage := chunk.get("usage")) is not None:
             self.said = read_usage(usage) or self.said
             if self.hides_usage and not chunk.get("choices"):
@@ -128,6 +135,25 @@ class EventFilter:
     def _break(self, error: Any) -> None:
         self.failure = self.failures.in_stream(error)
         self.failure.answer = orjson.dumps({"error": error})
+
+
+def _says_only_more(block: bytes) -> bool:
+    """Whether some whole events bring nothing but more of the reply: no usage, no end and no error.
+
+    Found without reading them as JSON, which would take most of the time of a call. In a JSON text `"usage"` is always
+    the field of that name: inside a string its quotes would be escaped.
+    """
+    return (
+        b'"error"' not in block
+        and b"[DONE]" not in block
+        and _always_null(block, b'"finish_reason"')
+        and _always_null(block, b'"usage"')
+    )
+
+
+def _always_null(block: bytes, name: bytes) -> bool:
+    times = block.count(name)
+    return not times or times == block.count(name + b":null") or times == block.count(name + b": null")
 
 
 def size_of(message: Any) -> int:

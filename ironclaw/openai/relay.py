@@ -70,11 +70,12 @@ class Relay:
         metered, more = await self._admit(target, call)
         try:
             stream, asked = await self._post(target, path, call, more)
-            passed = _Passed(target, call, metered, stream, hides_usage=asked and not call.wants_usage)
             headers = {**answered_by(target.model), **_shown_headers(stream.headers)}
-            if passed.is_event_stream:
+            if stream.headers.get("Content-Type", "").lower().startswith("text/event-stream"):
+                passed = _Stream(target, call, metered, stream, hides_usage=asked and not call.wants_usage)
                 return Answer({"Content-Type": "text/event-stream", **headers}, passed.pieces())
-            return Answer({"Content-Type": "application/json", **headers}, await passed.whole())
+            body = await _Whole(target, call, metered, stream).read()
+            return Answer({"Content-Type": "application/json", **headers}, body)
         except Exception:
             metered.fail()
             raise
@@ -104,26 +105,84 @@ class Relay:
         return await target.post(path, call.sent_as(target.model, usage=False, more=more)), False
 
 
-class _Passed:
-    """One call that was answered: gives the reply and counts it, once."""
+@attrs.define
+class _Whole:
+    """A call that was answered in one piece."""
+
+    target: Target
+    call: Call
+    metered: MeteredCall
+    stream: ModelStream
+
+    async def read(self) -> bytes:
+        """The reply, counted. Raises *ProviderError*."""
+        try:
+            body = await self._read_all()
+            reply = self._parse(body)
+        finally:
+            self.stream.close()
+        self._count(reply)
+        if self.call.model != self.target.model and "model" in reply:
+            return orjson.dumps({**reply, "model": self.call.model})
+        return body
+
+    @property
+    def _failures(self) -> Failures:
+        return Failures(self.target.endpoint, self.target.model)
+
+    async def _read_all(self) -> bytes:
+        timeouts = self.target.timeouts
+        body = await self.stream.read(timeouts.first_token, began=False)
+        if self.stream.ended:
+            return body
+        whole = bytearray(body)
+        while more := await self.stream.read(timeouts.between, began=True):
+            whole += more
+            if len(whole) > _MOST_REPLY:
+                raise self._failures.unreadable("a reply that is too long")
+        return bytes(whole)
+
+    def _parse(self, body: bytes) -> dict[str, Any]:
+        try:
+            reply = parse(body)
+        except ValueError:
+            raise (
+                self._failures.not_this_api()
+                if looks_like_page(body)
+                else self._failures.unreadable("something that is not JSON")
+            ) from None
+        if not isinstance(reply, dict):
+            raise self._failures.unreadable("something that is not a JSON object")
+        if error := reply.get("error"):
+            failed = self._failures.in_stream(error)
+            failed.answer = body
+            raise failed
+        return reply
+
+    def _count(self, reply: dict[str, Any]) -> None:
+        said = read_usage(reply.get("usage"))
+        if said is None:
+            choices = map(mapping, items(reply.get("choices")))
+            self.metered.received = sum(size_of(one.get("message")) or len(text(one.get("text"))) for one in choices)
+        self.metered.count(said or _UNKNOWN)
+
+
+class _Stream:
+    """A call that is answered piece by piece."""
 
     def __init__(
         self, target: Target, call: Call, metered: MeteredCall, stream: ModelStream, *, hides_usage: bool
     ) -> None:
-        self._target = target
+        self._timeouts = target.timeouts
         self._metered = metered
         self._stream = stream
         self._began = False
-        self._failures = Failures(target.endpoint, target.model)
-        self._shown = call.model if call.model != target.model else None
-        self._filter = EventFilter(
-            self._failures, self._shown, hides_usage, self._usage_form if call.wants_usage else None
+        self._events = EventFilter(
+            Failures(target.endpoint, target.model),
+            call.model if call.model != target.model else None,
+            hides_usage,
+            self._usage_form if call.wants_usage else None,
         )
-
-    @property
-    def is_event_stream(self) -> bool:
-        """Whether the server sends its reply piece by piece."""
-        return self._stream.headers.get("Content-Type", "").lower().startswith("text/event-stream")
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
         """The stream's bytes as they come. Raises *ProviderError* before the first; later it is the last event."""
@@ -143,15 +202,15 @@ class _Passed:
 
     async def _next(self) -> bytes | None:
         """What there is for the client after one more read, which may be nothing yet; None at the end."""
-        seen, timeouts = self._filter, self._target.timeouts
-        if seen.failure is not None:
-            raise seen.failure
-        if seen.done:
+        events, timeouts = self._events, self._timeouts
+        if events.failure is not None:
+            raise events.failure
+        if events.done:
             await self._until_ended()
             return None
         wait = timeouts.between if self._began else timeouts.first_token
         data = await self._stream.read(wait, began=self._began)
-        return seen.feed(data) if data else seen.end()
+        return events.feed(data) if data else events.end()
 
     async def _until_ended(self) -> None:
         """The client has all there is; but only an answer that was read to its end leaves its connection to others."""
@@ -159,62 +218,21 @@ class _Passed:
             with contextlib.suppress(ProviderError):
                 await self._stream.read(_AFTER_THE_END, began=True)
 
-    def _count(self) -> Usage:
-        """Count the call with what is known of it."""
-        metered, seen = self._metered, self._filter
-        metered.received = max(metered.received, seen.size)
-        if seen.said is not None and not metered.settled:
-            return metered.count(seen.said)
-        metered.end()
-        return _UNKNOWN
+    def _count(self) -> None:
+        """Count the call with what is known of it, unless that is done."""
+        if self._metered.settled:
+            return
+        self._metered.received = self._events.size
+        if self._events.said is not None:
+            self._metered.count(self._events.said)
+        else:
+            self._metered.end()
 
     def _usage_form(self) -> dict[str, Any]:
         """The usage by our estimate, as the client sees it."""
-        self._metered.received = self._filter.size
+        self._metered.received = self._events.size
         usage = self._metered.count(_UNKNOWN)
         return usage_form(usage, estimated=self._metered.estimated)
-
-    async def whole(self) -> bytes:
-        """The reply in one piece. Raises *ProviderError*."""
-        try:
-            body = await self._read_all()
-            reply = self._parse(body)
-            self._note(reply)
-        finally:
-            self._stream.close()
-        self._count()
-        if self._shown is not None and "model" in reply:
-            return orjson.dumps({**reply, "model": self._shown})
-        return body
-
-    async def _read_all(self) -> bytes:
-        timeouts = self._target.timeouts
-        body = await self._stream.read(timeouts.first_token, began=False)
-        while not self._stream.ended and (more := await self._stream.read(timeouts.between, began=True)):
-            body += more
-            if len(body) > _MOST_REPLY:
-                raise self._failures.unreadable("a reply that is too long")
-        return body
-
-    def _parse(self, body: bytes) -> dict[str, Any]:
-        if looks_like_page(body):
-            raise self._failures.not_this_api()
-        try:
-            reply = parse(body)
-        except ValueError:
-            reply = None
-        if not isinstance(reply, dict):
-            raise self._failures.unreadable("something that is not a JSON object")
-        if error := reply.get("error"):
-            failed = self._failures.in_stream(error)
-            failed.answer = body
-            raise failed
-        return reply
-
-    def _note(self, reply: dict[str, Any]) -> None:
-        self._filter.said = read_usage(reply.get("usage"))
-        for choice in map(mapping, items(reply.get("choices"))):
-            self._filter.size += size_of(choice.get("message")) or len(text(choice.get("text")))
 
 
 def _shown_headers(headers: Mapping[str, str]) -> dict[str, str]:

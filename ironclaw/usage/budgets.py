@@ -134,8 +134,11 @@ class Budgets:
 
     def _warn(self) -> None:
         for period in _PERIODS:
-            cap, about = self._cap(period), self._warning_of(period)
-            if cap is not None and self._is_nearly_spent(period) and self._warned.get(period) != about:
+            cap = self._cap(period)
+            if cap is None or not self._is_nearly_spent(period):
+                continue
+            about = self._warning_of(period)
+            if self._warned.get(period) != about:
                 self._warned[period] = about
                 spent = round(self._ledger.spent(period), 6)
                 self._hub.publish(BudgetWarning(period=period, spent_usd=spent, limit_usd=cap))

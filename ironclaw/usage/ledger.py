@@ -35,7 +35,7 @@ class Ledger:
         self._costs = kept.costs
         self._clock = clock
         self._database = database
-        self._unwritten: list[tuple[str, UsageRecord]] = []
+        self._unwritten: list[tuple[datetime, UsageRecord]] = []
         self._writer = asyncio.get_running_loop().create_task(self._write_forever(), name="usage-writer")
 
     @classmethod
@@ -67,7 +67,7 @@ class Ledger:
         day = local_day(now)
         self._costs[day] = self._costs.get(day, 0.0) + (record.cost_usd or 0.0)
         self.totals = self.totals.plus(record)
-        self._unwritten.append((codec.format_time(now), record))
+        self._unwritten.append((now, record))
 
     async def report(self, days: int) -> UsageReport:
         """The usage of the last *days* days, today included, with all that was recorded until now."""
@@ -92,7 +92,8 @@ class Ledger:
     async def _write(self) -> None:
         records, self._unwritten = self._unwritten, []
         try:
-            await self._database.write(lambda db: store.append(db, records))
+            stored = [(codec.format_time(moment), record) for moment, record in records]
+            await self._database.write(lambda db: store.append(db, stored))
         except sqlite3.Error:
             self._unwritten = records + self._unwritten  # the disk may have room again; the database has logged it
 

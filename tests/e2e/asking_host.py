@@ -46,7 +46,7 @@ async def main(home: Path, token: str) -> None:
     settings = Settings(home=home, auth_token=token, api_rate=0, chat_rate=0, word_delay=0.0, llm_discover=False)
     runner = web.AppRunner(Gateway(settings, tools=tools).app())
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    await web.TCPSite(runner, "127.0.0.1", int(os.environ["GATEWAY_PORT"])).start()
     facts = {"pid": os.getpid(), "url": f"http://127.0.0.1:{runner.addresses[0][1]}"}
     (home / "gateway.json").write_text(json.dumps(facts))
     await asyncio.Event().wait()

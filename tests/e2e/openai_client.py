@@ -16,7 +16,11 @@ URL, TOKEN = sys.argv[1:3]
 client = openai.OpenAI(base_url=URL, api_key=TOKEN, max_retries=0, timeout=20)
 HI = [{"role": "user", "content": "Hi there"}]
 PICTURE = "data:image/png;base64,iVBORw0KGgo="
-LOOK = {"name": "look", "description": "Look.", "parameters": {"type": "object", "properties": {"at": {"type": "string"}}}}
+LOOK = {
+    "name": "look",
+    "description": "Look.",
+    "parameters": {"type": "object", "properties": {"at": {"type": "string"}}},
+}
 LOOK_CALL = 'call look {"at": "sky"}'
 
 
@@ -275,7 +279,9 @@ def check_the_provider_s_refusals_keep_their_status_and_words():
 
 
 def check_a_stream_that_breaks_is_an_error():
-    error = error_of(openai.APIError, lambda: list(client.chat.completions.create(model="torn", messages=HI, stream=True)))
+    error = error_of(
+        openai.APIError, lambda: list(client.chat.completions.create(model="torn", messages=HI, stream=True))
+    )
     assert "tripped" in error.message
     events = list(client.responses.create(model="torn", input="Hi", stream=True))
     assert (events[-1].type, "tripped" in events[-1].response.error.message) == ("response.failed", True)

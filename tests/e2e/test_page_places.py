@@ -173,6 +173,12 @@ def test_point_22_places_keep_what_they_had_and_have_addresses(
     page.reload()
     expect(page.get_by_text("All well.")).to_be_visible()
     expect(place(page, "System")).to_have_attribute("aria-current", "page")
+    page.goto(f"{gateway.url}/#/chat/{thread}")
+    expect(page.locator(".turn")).to_have_count(4)
+    page.wait_for_function(
+        "top => Math.abs(document.querySelector('.turn').getBoundingClientRect().top - top) <= 1", arg=top
+    )
+    place(page, "System").click()
     place(page, "Chat").click()
     expect(
         page.get_by_role("searchbox" if width == 360 else "textbox", name=re.compile("Search|Message")).first
@@ -213,6 +219,24 @@ def test_a_break_is_said_in_any_place_and_what_was_missed_is_there_afterwards(
     expect(page.get_by_text("Reconnecting")).to_be_hidden(timeout=40_000)
     place(page, "Chat").click()
     expect(page.locator(".turn .prose")).to_contain_text("UTC")
+
+
+def test_what_is_asked_during_a_break_is_counted_though_no_event_came_before_it(
+    look: Callable[..., Page], asking: AskingHost
+) -> None:
+    page = sign_in(look(), asking)
+    place(page, "System").click()
+    page.reload()
+    while not asking.request("GET", "/api/status")[2]["active_sessions"]:
+        page.wait_for_timeout(50)
+    asking.kill()
+    expect(page.get_by_text("Reconnecting")).to_be_visible()
+    page.wait_for_timeout(2500)  # so that the page's next attempt is some seconds away
+    asking.env["GATEWAY_PORT"] = str(asking.port)
+    asking.start()
+    asking.send(call("Lamp", room="hall"))
+    expect(page.get_by_text("Reconnecting")).to_be_hidden(timeout=40_000)
+    expect(place(page, "Chat")).to_have_accessible_name(re.compile("1 waits for your answer"))
 
 
 def test_the_costs_of_two_weeks_are_one_row_of_bars_from_a_zero_line(
