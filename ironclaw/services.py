@@ -19,7 +19,10 @@ from ironclaw.hub import Hub
 from ironclaw.llm.builtin import BuiltinProvider
 from ironclaw.llm.metered import MeteredProvider
 from ironclaw.llm.provider import Provider
+from ironclaw.memory.search import Search
+from ironclaw.memory.store import MIGRATIONS as MEMORY
 from ironclaw.memory.tools import memory_tools
+from ironclaw.memory.versions import Versions
 from ironclaw.memory.workspace import Workspace
 from ironclaw.ratelimit import RateLimits, StreamSlots
 from ironclaw.redact import redact
@@ -31,7 +34,7 @@ from ironclaw.usage.store import MIGRATIONS as USAGE
 
 log = logging.getLogger(__name__)
 
-_MIGRATIONS = (*HUB, *USAGE, *CHAT, *CHAT_SEARCH)
+_MIGRATIONS = (*HUB, *USAGE, *CHAT, *CHAT_SEARCH, *MEMORY)
 
 
 @attrs.frozen(kw_only=True)
@@ -44,6 +47,7 @@ class Services:
     hub: Hub
     ledger: Ledger
     workspace: Workspace
+    search: Search
     chat: ChatService
     status: StatusReader
     limits: RateLimits
@@ -74,15 +78,14 @@ async def open_services(
         token = kept or make_token(home.path)
         redact.add(token)
         database, hub, ledger = await _open_store(stack, home, start_empty=start_empty)
-        workspace = Workspace(home.workspace)
-        await workspace.seed()
+        workspace, search = await _open_notes(stack, home, database, hub)
         builtin = BuiltinProvider(word_delay=settings.word_delay)
         slots = StreamSlots(settings.max_streams)
         limits = RateLimits(api=settings.api_rate, chat=settings.chat_rate, login=settings.login_rate)
         status = StatusReader(
             database=database, hub=hub, ledger=ledger, workspace=workspace, slots=slots, provider=llm or builtin
         )
-        toolbox = Toolbox((*memory_tools(workspace), TIME, status.tool(), *tools))
+        toolbox = Toolbox((*memory_tools(workspace, search), TIME, status.tool(), *tools))
         agents = _Agents(llm or builtin, builtin, ledger, toolbox, settings.max_tool_iterations)
         chat = ChatService(
             hub, database, agents.usual, agents.builtin, max_turns=settings.max_turns, user_id=settings.user_id
@@ -96,6 +99,7 @@ async def open_services(
             hub=hub,
             ledger=ledger,
             workspace=workspace,
+            search=search,
             chat=chat,
             status=status,
             limits=limits,
@@ -118,6 +122,20 @@ async def _open_store(
     ledger = await Ledger.open(database)
     stack.push_async_callback(ledger.aclose)
     return database, hub, ledger
+
+
+async def _open_notes(
+    stack: contextlib.AsyncExitStack, home: Home, database: Database, hub: Hub
+) -> tuple[Workspace, Search]:
+    """The notes and their search, to be ended with *stack*."""
+    workspace = Workspace(home.workspace, Versions(database), hub.publish)
+    stack.push_async_callback(workspace.aclose)
+    await workspace.seed()
+    search = Search(home.workspace, home.path / "search.db")
+    stack.push_async_callback(search.aclose)
+    workspace.on_change.append(search.notice)
+    search.start()
+    return workspace, search
 
 
 @attrs.frozen

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ironclaw import files
+from ironclaw import beneath, files
 from ironclaw.errors import Invalid, IronclawError, NotFound, TooLarge, Unavailable
 
 SECRET = b"outside-secret"
@@ -24,7 +24,7 @@ SECRET = b"outside-secret"
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Both ways to open; for the second one the kernel is asked for a system call that it does not have."""
     if request.param == "stepwise":
-        monkeypatch.setattr(files, "_OPENAT2", 9999)
+        monkeypatch.setattr(beneath, "_OPENAT2", 9999)
     return request.param
 
 

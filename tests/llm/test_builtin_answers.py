@@ -16,6 +16,7 @@ from ironclaw.llm.builtin import BuiltinProvider
 from ironclaw.llm.models import (
     ModelMessage,
 )
+from ironclaw.memory.search import Search
 from ironclaw.memory.tools import memory_tools
 from ironclaw.memory.workspace import Workspace
 
@@ -29,7 +30,12 @@ def workspace(tmp_path: Path) -> Workspace:
 @pytest.fixture
 def ask(workspace: Workspace) -> Any:
     """Asks through the real turn loop, with the real tools."""
-    agent = Agent(BuiltinProvider(0, "tower"), Toolbox((*memory_tools(workspace), TIME, STATUS_TOOL)))
+    agent = Agent(
+        BuiltinProvider(0, "tower"),
+        Toolbox(
+            (*memory_tools(workspace, Search(workspace.root, workspace.root.parent / "search.db")), TIME, STATUS_TOOL)
+        ),
+    )
     history: list[ModelMessage] = []
 
     async def asked(text: str) -> str:

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from ironclaw.errors import Invalid, IronclawError, NotFound
+from ironclaw.memory.search import Search
 from ironclaw.memory.tools import memory_tools
 from ironclaw.memory.workspace import Workspace
-from ironclaw.tools import Risk, ToolContext, ToolResult
+from ironclaw.tools import Approval, Risk, ToolContext, ToolResult
 
 CONTEXT = ToolContext("t", "m", "c")
 
@@ -29,38 +30,41 @@ def put(workspace: Workspace, path: str, text: str, *, age: int = 0) -> None:
 
 
 async def call(workspace: Workspace, tool: str, **arguments: Any) -> ToolResult:
-    (found,) = [one for one in memory_tools(workspace) if one.name == tool]
+    (found,) = [
+        one
+        for one in memory_tools(workspace, Search(workspace.root, workspace.root.parent / "search.db"))
+        if one.name == tool
+    ]
     return await found.run(CONTEXT, arguments)
 
 
-def test_only_append_writes_and_no_schema_takes_more_than_it_names(workspace: Workspace) -> None:
-    tools = {tool.name: tool for tool in memory_tools(workspace)}
-    assert {name for name, tool in tools.items() if tool.risk is not Risk.READ} == {"FileAppend"}
-    assert set(tools) == {"MemorySearch", "MemoryTodos", "FileRead", "FileList", "FileAppend"}
+def test_what_replaces_asks_and_no_schema_takes_more_than_it_names(workspace: Workspace) -> None:
+    tools = {
+        tool.name: tool for tool in memory_tools(workspace, Search(workspace.root, workspace.root.parent / "search.db"))
+    }
+    assert {name for name, tool in tools.items() if tool.risk is not Risk.READ} == {
+        "FileAppend", "FileWrite", "MemoryDone",
+    }  # fmt: skip
+    assert {name for name, tool in tools.items() if tool.approval is Approval.NEVER} == {"FileAppend", "MemoryDone"}
+    write = tools["FileWrite"]
+    assert (write.approval, write.subject({"path": "a.md", "content": "x"})) == (None, "a.md")  # type: ignore[misc]
+    assert set(tools) == {
+        "MemorySearch", "MemoryTodos", "FileRead", "FileList", "FileAppend", "FileWrite", "MemoryDone",
+    }  # fmt: skip
     for tool in tools.values():
+        assert tool.description
         assert tool.parameters["additionalProperties"] is False
         assert all(field["description"] for field in tool.parameters["properties"].values())
+    assert tools["FileRead"].parameters["required"] == ["path"]
+    assert tools["FileRead"].parameters["properties"]["start_line"] == {
+        "type": ["integer", "null"], "description": "the first line to read (1)", "minimum": 1,
+    }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("tool", "arguments"),
-    [
-        ("MemorySearch", {}),
-        ("MemorySearch", {"query": 5}),
-        ("MemorySearch", {"query": "x", "more": 1}),
-        ("FileRead", {"path": None}),
-        ("FileRead", {"path": "a.md", "start_line": "1"}),
-        ("FileAppend", {"text": ["x"]}),
-        ("FileAppend", {"text": " \n"}),
-        ("MemoryTodos", {"x": 1}),
-    ],
-)
-async def test_arguments_of_the_wrong_shape_are_invalid_and_name_the_field(
-    workspace: Workspace, tool: str, arguments: dict[str, Any]
-) -> None:
+async def test_an_append_of_nothing_is_invalid_and_names_the_field(workspace: Workspace) -> None:
     with pytest.raises(Invalid) as caught:
-        await call(workspace, tool, **arguments)
-    assert caught.value.field
+        await call(workspace, "FileAppend", text=" \n")
+    assert caught.value.field == "text"
     assert os.listdir(workspace.root) == []
 
 
