@@ -83,7 +83,13 @@ async def open_services(
         slots = StreamSlots(settings.max_streams)
         limits = RateLimits(api=settings.api_rate, chat=settings.chat_rate, login=settings.login_rate)
         status = StatusReader(
-            database=database, hub=hub, ledger=ledger, workspace=workspace, slots=slots, provider=llm or builtin
+            database=database,
+            hub=hub,
+            ledger=ledger,
+            workspace=workspace,
+            search=search,
+            slots=slots,
+            provider=llm or builtin,
         )
         toolbox = Toolbox((*memory_tools(workspace, search), TIME, status.tool(), *tools))
         agents = _Agents(llm or builtin, builtin, ledger, toolbox, settings.max_tool_iterations)
@@ -131,7 +137,7 @@ async def _open_notes(
     workspace = Workspace(home.workspace, Versions(database), hub.publish)
     stack.push_async_callback(workspace.aclose)
     await workspace.seed()
-    search = Search(home.workspace, home.path / "search.db")
+    search = Search(home.workspace, home.path / "index.db")
     stack.push_async_callback(search.aclose)
     workspace.on_change.append(search.notice)
     search.start()
