@@ -17,11 +17,13 @@ _HEADING = re.compile(r" {0,3}#{1,6}[ \t]+(.*?)[ \t]*#*[ \t]*$")
 class Notes:
     """The notes in *root* and the search of them; *indexed*: with an index, however few they are."""
 
-    def __init__(self, root: Path, home: Path, *, indexed: bool) -> None:
+    def __init__(self, root: Path, home: Path, *, indexed: bool, rescan_every: float = 3600.0) -> None:
         self.root, self.home, self.indexed = root, home, indexed
         root.mkdir(exist_ok=True)
         home.mkdir(exist_ok=True)
-        self.search = Search(root, home / "index.db", small=0 if indexed else 2000, delay=0.0, rescan_every=3600.0)
+        self.search = Search(
+            root, home / "index.db", small=0 if indexed else 2000, delay=0.0, rescan_every=rescan_every
+        )
 
     async def open(self) -> "Notes":
         """Start it; with an index, wait until it is used."""

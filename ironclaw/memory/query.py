@@ -62,7 +62,7 @@ class Query:
 
     def rank(self, line: str) -> int | None:
         """0 where the folded *line* holds the exact phrase, 1 for all words, None for no match."""
-        if not self.holds(line):
+        if not self.words or not self.holds(line):
             return None
         return 0 if not self.has_ranks or self.phrase.pattern.search(line) else 1
 

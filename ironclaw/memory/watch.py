@@ -24,7 +24,14 @@ class Watcher:
         self._prefix = f"{root}/"
         self._noticed, self._lost = noticed, lost
         self._closing = threading.Event()
-        self._notify = RustNotify([str(root)], False, False, 0, True, True)
+        self._notify = RustNotify(
+            [str(root)],
+            debug=False,
+            force_polling=False,
+            poll_delay_ms=0,
+            recursive=True,
+            ignore_permission_denied=False,  # it would ignore every error, also that there are no watches left
+        )
         self._thread = threading.Thread(target=self._run, name="ironclaw-watch", daemon=True)
         self._thread.start()
 

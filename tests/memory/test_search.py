@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from notes_search import Notes, places
 
 from ironclaw.errors import Invalid
 from ironclaw.memory.query import fold
 from ironclaw.memory.search import MAX_SNIPPET
-from notes_search import Notes, places
 
 
 @pytest.fixture(params=["plain", "indexed"])
