@@ -207,3 +207,62 @@ async def test_only_notes_beneath_the_workspace_can_be_added_to(workspace: Works
         await call(workspace, "FileAppend", text="x", path=path)
     assert os.listdir(workspace.root) == []
     assert not (workspace.root.parent / "out.md").exists()
+
+
+async def test_write_makes_or_replaces_a_note_and_says_how_much(workspace: Workspace) -> None:
+    made = await call(workspace, "FileWrite", path="plans/garden.md", content="one\ntwo\n")
+    assert (made.content, made.preview) == ("Made plans/garden.md: 2 lines, 8 bytes.", "plans/garden.md, 2 lines")
+    assert (await call(workspace, "FileWrite", path="plans/garden.md", content="x")).content == (
+        "Wrote plans/garden.md: 1 line, 1 bytes."
+    )
+    assert (workspace.root / "plans" / "garden.md").read_text() == "x"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *["AGENTS.md", "agents.MD", "SOUL.md", "x/User.md", "\uff21GENTS.md", "AGENTS\u200b.md", "A\u0301GENTS.md"],
+        *["run.sh", ".env", "../out.md", "alias.md", "AGENTS.md ", "x/.git/hooks.md", "\u202eSOUL.md"],
+    ],
+)
+async def test_s51_no_tool_writes_what_is_for_people_to_write(workspace: Workspace, path: str) -> None:
+    put(workspace, "AGENTS.md", "- [ ] mine\n")
+    (workspace.root / "alias.md").symlink_to("AGENTS.md")
+    for tool, arguments in (("FileWrite", {"content": "evil"}), ("FileAppend", {"text": "evil"})):
+        with pytest.raises(IronclawError):
+            await call(workspace, tool, path=path, **arguments)
+    with pytest.raises(Invalid, match="people"):
+        await call(workspace, "MemoryDone", text="mine")
+    assert (workspace.root / "AGENTS.md").read_text() == "- [ ] mine\n"
+    assert sorted(os.listdir(workspace.root)) == ["AGENTS.md", "alias.md"]
+
+
+async def test_done_ticks_exactly_one_and_shows_the_line_before_and_after(workspace: Workspace) -> None:
+    put(workspace, "a.md", "- [ ] call the plumber\r\n- [ ] call mum\r\nTODO: paint the door\r\n")
+    assert (await call(workspace, "MemoryDone", text="plumber")).content == (
+        "Done in a.md:1\n-- [ ] call the plumber\n+- [x] call the plumber"
+    )
+    assert (await call(workspace, "MemoryDone", text="paint")).content.endswith("+DONE: paint the door")
+    assert (
+        workspace.root / "a.md"
+    ).read_bytes() == b"- [x] call the plumber\r\n- [ ] call mum\r\nDONE: paint the door\r\n"
+    assert (await call(workspace, "MemoryDone", text="plumber")).content == "No open todo matches in 1 note."
+
+
+async def test_done_ticks_nothing_where_several_match_but_one_that_says_just_this_is_meant(
+    workspace: Workspace,
+) -> None:
+    put(workspace, "a.md", "- [ ] call the plumber\n- [ ] call the plumber again\n- [ ] call mum\n")
+    several = await call(workspace, "MemoryDone", text="call")
+    assert several.content.splitlines()[0] == "3 open todos match; say more words of one"
+    assert len(several.content.splitlines()) == 4
+    assert (workspace.root / "a.md").read_text().count("[x]") == 0
+    assert "a.md:1" in (await call(workspace, "MemoryDone", text="Call the plumber")).content
+
+
+async def test_a_list_can_be_of_notes_that_are_called_so(workspace: Workspace) -> None:
+    for path in ("shopping.md", "lists/Shopping list.md", "other.md"):
+        put(workspace, path, "x")
+    lines = (await call(workspace, "FileList", name="shopping")).content.splitlines()
+    assert sorted(line.split("\t")[0] for line in lines) == ["lists/Shopping list.md", "shopping.md"]
+    assert (await call(workspace, "FileList", name="nope")).content == "Nothing is in it."
