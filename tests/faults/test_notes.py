@@ -194,6 +194,12 @@ def test_curl_uploads_downloads_and_is_told_when_it_is_stale(gateway_process: Ma
     assert (gateway.home / "workspace" / "piped.bin").read_bytes() == b"\x00\xff"
 
 
+def test_s55_an_upload_that_is_too_large_is_refused_before_a_byte_of_it(gateway_process: MakeProcess) -> None:
+    gateway = gateway_process().start()
+    status, _, reply = gateway.request("PUT", f"{RAW}a.bin", headers={"Content-Length": str((16 << 20) + 1)})
+    assert (status, reply["error"]["code"]) == (413, "too_large")
+
+
 def test_a_shutdown_ends_writes_whole_and_leaves_nothing_behind(gateway_process: MakeProcess) -> None:
     gateway = gateway_process().start()
     texts = ["a" * 900_000, "b" * 900_000]

@@ -232,4 +232,6 @@ async def test_input_13_one_todo_is_ticked_and_several_are_listed(ask: Any, work
     assert answer.startswith("2 open todos hold *call*.")
     assert "`a.md:2` - [ ] call mum" in answer
     assert await ask("done: paint") == "No open todo holds *paint*. `list open todos` shows them all."
+    await ask("done: call mum?")
+    assert "MemoryDone" not in ask.used
     assert (workspace.root / "a.md").read_text() == "- [ ] call the plumber\n- [ ] call mum\n"

@@ -16,6 +16,7 @@ from ironclaw.database import Database, DatabaseFailed
 from ironclaw.errors import Conflict, Invalid, NotFound, Stale, TooLarge
 from ironclaw.events import MemoryChanged
 from ironclaw.memory.notes import MAX_FILE
+from ironclaw.memory.store import MIGRATIONS
 from ironclaw.memory.versions import KEPT_AT_ONCE, Versions, unified_diff
 from ironclaw.memory.workspace import MISSING, PRESENT, Workspace
 from ironclaw.tools import ToolContext
@@ -198,10 +199,10 @@ async def test_a_file_that_changes_all_the_time_is_a_conflict_and_stays_theirs(
 
 
 async def test_nothing_is_written_when_its_version_can_not_be_kept(
-    kept: Workspace, database: Database, told: list[MemoryChanged]
+    kept: Workspace, notes_database: Database, told: list[MemoryChanged]
 ) -> None:
     await kept.write("a.md", "one", author="person")
-    await database.write(lambda db: db.execute("PRAGMA query_only = ON"))
+    await notes_database.write(lambda db: db.execute("PRAGMA query_only = ON"))
     for call in (
         kept.write("a.md", "two", author="person"), kept.delete("a.md", author="person"),
         kept.append("a.md", "two", author="person"),
@@ -228,8 +229,8 @@ async def test_r06_a_write_that_fails_leaves_the_old_text_and_no_version(
     assert (os.listdir(kept.root), await contents(kept), len(told)) == (["a.md"], ["one"], 1)
 
 
-async def test_the_versions_of_a_file_are_bounded_in_number(tmp_path: Path, database: Database) -> None:
-    workspace = _bounded(tmp_path, database, count=3)
+async def test_the_versions_of_a_file_are_bounded_in_number(tmp_path: Path, notes_database: Database) -> None:
+    workspace = _bounded(tmp_path, notes_database, count=3)
     for number in range(10):
         await workspace.write("a.md", f"{number}", author="person")
     await workspace.write("b.md", "other", author="person")
@@ -237,32 +238,34 @@ async def test_the_versions_of_a_file_are_bounded_in_number(tmp_path: Path, data
     assert await contents(workspace, "b.md") == ["other"]
 
 
-async def test_all_versions_are_bounded_in_bytes_and_the_newest_stays(tmp_path: Path, database: Database) -> None:
-    workspace = _bounded(tmp_path, database, total=100_000)
+async def test_all_versions_are_bounded_in_bytes_and_the_newest_stays(tmp_path: Path, notes_database: Database) -> None:
+    workspace = _bounded(tmp_path, notes_database, total=100_000)
     for number in range(30):
         await workspace.write(f"{number}.md", random.Random(number).randbytes(10_000).hex(), author="person")
-    stored = await database.read(lambda db: db.execute("SELECT total(length(content)) FROM versions").fetchone()[0])
-    counted = await database.read(lambda db: db.execute("SELECT total FROM version_bytes").fetchone()[0])
+    stored = await notes_database.read(
+        lambda db: db.execute("SELECT total(length(content)) FROM versions").fetchone()[0]
+    )
+    counted = await notes_database.read(lambda db: db.execute("SELECT total FROM version_bytes").fetchone()[0])
     assert stored == counted
     assert 10_000 < stored <= 100_000
     assert len(await contents(workspace, "29.md")) == 1
     assert await contents(workspace, "0.md") == []
-    huge = _bounded(tmp_path, database, total=10)
+    huge = _bounded(tmp_path, notes_database, total=10)
     await huge.write("a.md", "x" * 1000, author="person")
     assert len(await contents(huge)) == 1
 
 
-async def test_versions_are_bounded_in_age(tmp_path: Path, database: Database) -> None:
-    workspace = _bounded(tmp_path, database)
+async def test_versions_are_bounded_in_age(tmp_path: Path, notes_database: Database) -> None:
+    workspace = _bounded(tmp_path, notes_database)
     await workspace.write("a.md", "old", author="person")
-    await database.write(lambda db: db.execute("UPDATE versions SET created_at = '2020-01-01T00:00:00Z'"))
+    await notes_database.write(lambda db: db.execute("UPDATE versions SET created_at = '2020-01-01T00:00:00Z'"))
     await workspace.write("b.md", "new", author="person")
     assert (await contents(workspace), await contents(workspace, "b.md")) == ([], ["new"])
 
 
-def _bounded(tmp_path: Path, database: Database, **limits: Any) -> Workspace:
+def _bounded(tmp_path: Path, notes_database: Database, **limits: Any) -> Workspace:
     (tmp_path / "ws").mkdir(exist_ok=True)
-    return Workspace(tmp_path / "ws", Versions(database, **{"age": timedelta(days=365), **limits}))
+    return Workspace(tmp_path / "ws", Versions(notes_database, **{"age": timedelta(days=365), **limits}))
 
 
 async def test_a_large_content_is_kept_when_it_is_replaced_not_when_it_is_written(kept: Workspace) -> None:
@@ -348,8 +351,6 @@ async def test_listeners_hear_of_each_path_in_the_event_loop(kept: Workspace) ->
 )
 async def test_no_text_that_was_once_seen_is_ever_lost(tmp_path_factory: Any, steps: list[str]) -> None:
     home = tmp_path_factory.mktemp("steps")
-    from ironclaw.memory.store import MIGRATIONS
-
     database = await Database.open(home / "x.db", MIGRATIONS)
     (home / "ws").mkdir()
     workspace, file, known = Workspace(home / "ws", Versions(database)), home / "ws" / "a.md", set()
