@@ -8,7 +8,8 @@ backwards. A note that changes later gets a new row behind these (a `late` row, 
 row a tombstone: it is no longer in `docs`. A contentless table can't delete before SQLite 3.43.
 
 The words are found by `query.py`, as for the matching, and FTS5 gets them apart by spaces: its `ascii` tokenizer then
-cuts nowhere else, whatever Unicode it knows. Each other sign of a note is a word of its own, such as `u5b` for `[`.
+cuts nowhere else, whatever Unicode it knows. Each other sign of a note is a word of its own, such as `u5b` for `[`;
+`todo` and `long` say what else is in it.
 """
 
 import contextlib
@@ -32,6 +33,7 @@ TODO = 'signs : "todo"'
 
 _VERSION = 1
 _LOOK_FIRST = 300
+_LONG = 40  # words
 _MANY = 1000
 _MOST_TERMS = 32  # FTS5 takes 256; the lines are matched with all of them
 _SCHEMA = """
@@ -141,11 +143,11 @@ class Index:
         titles = _Kept(self._rows("titles", _titles(query.terms), folder))
         found: list[Iterable[Row]] = []
         for terms in ((query.phrase,), query.terms) if query.has_ranks else (query.terms,):
-            selective = _all_of(terms)
-            if selective is None:
-                found += [titles, self._look_first(_all_of(terms, exact=True), folder)]
+            selective, exact = _all_of(terms), _all_of(terms, exact=True)
+            if selective is None and not query.has_ranks:
+                found += [titles, self._look_first(exact, folder)]
             else:
-                rows = _Kept(self._rows("text", selective, folder))
+                rows = _Kept(self.having(selective or exact, folder))
                 found += [_both(titles, rows), rows]
         return found
 
@@ -249,10 +251,15 @@ def _insert(db: sqlite3.Connection, number: int, document: Document) -> None:
         return
     folded = fold(text)
     title = words_of(fold("\n".join([path, *(heading for _, heading in headings(text))])))
-    marks = [_sign(sign) for sign in signs_of(folded)] + (["todo"] if may_have_todo(text) else [])
+    marks = [_sign(sign) for sign in signs_of(folded)]
+    marks += ["todo"] * may_have_todo(text) + ["long"] * _has_long_line(folded)
     db.execute("INSERT INTO titles (rowid, title) VALUES (?, ?)", (number, " ".join(title)))
     body = folded if folded.isascii() else " ".join(words_of(folded))
     db.execute("INSERT INTO text (rowid, body, signs) VALUES (?, ?, ?)", (number, body, " ".join(marks)))
+
+
+def _has_long_line(folded: str) -> bool:
+    return any(len(line) >= 2 * _LONG and len(words_of(line)) > _LONG for line in folded.split("\n"))
 
 
 # What FTS5 is asked. Its words are in quotes, always, and hold none: `query.py` finds letters and digits only.
@@ -263,17 +270,25 @@ def _titles(terms: Iterable[Term]) -> str:
 
 
 def _all_of(terms: Iterable[Term], *, exact: bool = False) -> str | None:
-    """What finds all notes that have the terms. Without *exact* it does without short words, and is None without others."""
-    phrases = (_phrase(term.words, whole=term.whole) if exact else _selective(term) for term in terms)
-    found = " AND ".join(islice(filter(None, phrases), _MOST_TERMS))
-    return f"body : ({found})" if found else None
+    """What finds all notes that have the terms. Without *exact* it does without short words, and is None without others.
+
+    Words of one line are near each other, unless the note has long lines: that saves reading most notes which have all of
+    them somewhere.
+    """
+    each = (_phrase(term.words, whole=term.whole) if exact else _selective(term) for term in terms)
+    phrases = list(islice(filter(None, each), _MOST_TERMS))
+    together = f"body : ({' AND '.join(phrases)})"
+    if len(phrases) < 2:
+        return together if phrases else None
+    return f'body : NEAR({" ".join(phrases)}, {_LONG}) OR (signs : "long" AND {together})'
 
 
 def _selective(term: Term) -> str | None:
-    """The term without a last word that half of all words begin with."""
-    if term.whole or len(term.words[-1]) > 2 or not term.words[-1].isascii():
+    """The term without a last word that many words begin with; None where nothing much is left."""
+    *before, last = term.words
+    if term.whole or len(last) > 2 or not last.isascii():
         return _phrase(term.words, whole=term.whole)
-    return _phrase(term.words[:-1], whole=True) if term.words[:-1] else None
+    return _phrase(before, whole=True) if any(len(word) > 2 for word in before) else None
 
 
 def _phrase(words: Iterable[str], *, whole: bool) -> str:
