@@ -72,11 +72,7 @@ async def open_services(
     Raises *ConfigError* when the home or the database can't be used.
     """
     async with contextlib.AsyncExitStack() as stack:
-        home = Home.open(settings)
-        stack.callback(home.close)
-        kept = read_token(settings, home.path)
-        token = kept or make_token(home.path)
-        redact.add(token)
+        home, token, token_is_new = _open_home(stack, settings)
         database, hub, ledger = await _open_store(stack, home, start_empty=start_empty)
         workspace, search = await _open_notes(stack, home, database, hub)
         builtin = BuiltinProvider(word_delay=settings.word_delay)
@@ -93,11 +89,7 @@ async def open_services(
         )
         toolbox = Toolbox((*memory_tools(workspace, search), TIME, status.tool(), *tools))
         agents = _Agents(llm or builtin, builtin, ledger, toolbox, settings.max_tool_iterations)
-        chat = ChatService(
-            hub, database, agents.usual, agents.builtin, max_turns=settings.max_turns, user_id=settings.user_id
-        )
-        stack.push_async_callback(chat.aclose, settings.shutdown_grace)
-        await chat.open()
+        chat = await _open_chat(stack, settings, hub, database, agents)
         yield Services(
             settings=settings,
             home=home,
@@ -113,8 +105,18 @@ async def open_services(
             authority=TokenAuthority(token),
             authenticate=authenticate,
             token=token,
-            token_is_new=kept is None,
+            token_is_new=token_is_new,
         )
+
+
+def _open_home(stack: contextlib.AsyncExitStack, settings: Settings) -> tuple[Home, str, bool]:
+    """The home, to be closed with *stack*; the token; whether it was made now."""
+    home = Home.open(settings)
+    stack.callback(home.close)
+    kept = read_token(settings, home.path)
+    token = kept or make_token(home.path)
+    redact.add(token)
+    return home, token, kept is None
 
 
 async def _open_store(
@@ -142,6 +144,18 @@ async def _open_notes(
     workspace.on_change.append(search.notice)
     search.start()
     return workspace, search
+
+
+async def _open_chat(
+    stack: contextlib.AsyncExitStack, settings: Settings, hub: Hub, database: Database, agents: "_Agents"
+) -> ChatService:
+    """The conversations, to be ended with *stack*."""
+    chat = ChatService(
+        hub, database, agents.usual, agents.builtin, max_turns=settings.max_turns, user_id=settings.user_id
+    )
+    stack.push_async_callback(chat.aclose, settings.shutdown_grace)
+    await chat.open()
+    return chat
 
 
 @attrs.frozen
