@@ -49,7 +49,7 @@ def build_app(
 
 def _add_routes(app: web.Application, gate: Gate) -> None:
     for row in ROUTES:
-        access = Access(open=row.open, limited=row.limited)
+        access = Access(open=row.open, limited=row.limited, body_limit=row.body_limit)
         # HEAD would run a stream without end.
         methods = (
             (row.method, "HEAD") if row.method == "GET" and not row.streams and row.status == 200 else (row.method,)

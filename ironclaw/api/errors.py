@@ -18,6 +18,7 @@ STATUS: tuple[tuple[type[IronclawError], int], ...] = (
     (errors.Forbidden, 403),
     (errors.NotFound, 404),
     (errors.Conflict, 409),
+    (errors.Stale, 412),
     (errors.TooLarge, 413),
     (errors.UnsupportedType, 415),
     (errors.TimedOut, 408),
@@ -44,8 +45,10 @@ def status_of(error: IronclawError) -> int:
 
 def error_response(error: IronclawError) -> web.Response:
     """The reply for a domain error."""
-    headers = {}
-    if isinstance(error, RateLimited):
+    headers, more = {}, {}
+    if isinstance(error, errors.Stale) and error.etag is not None:
+        headers, more = {"ETag": f'"{error.etag}"'}, {"etag": error.etag}
+    elif isinstance(error, RateLimited):
         headers = {
             "Retry-After": str(error.retry_after),
             "RateLimit-Limit": str(error.limit),
@@ -56,7 +59,7 @@ def error_response(error: IronclawError) -> web.Response:
         headers = {"Retry-After": str(math.ceil(error.retry_after))}
     elif isinstance(error, errors.Unauthorized):
         headers = {"WWW-Authenticate": "Bearer"}
-    return render(status_of(error), error.code, error.message, field=error.field, headers=headers)
+    return render(status_of(error), error.code, error.message, field=error.field, headers=headers, **more)
 
 
 def render(

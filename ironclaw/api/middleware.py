@@ -35,10 +35,11 @@ _CONTENT_SECURITY = (
 
 @attrs.frozen
 class Access:
-    """What the route table says of one route: *open* without a token, *limited* by the `api` rate here."""
+    """What the route table says of one route: *open* without a token, *limited* by the `api` rate here; bytes of a body."""
 
     open: bool
     limited: bool
+    body_limit: int = BODY_LIMIT
 
 
 class Gate:
@@ -151,7 +152,10 @@ class Gate:
     async def add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
         """Put the headers that every reply has, errors included, on *response*."""
         headers = response.headers
+        sandbox = headers.get("Content-Security-Policy")
         headers.update(self._headers)
+        if sandbox is not None:  # a file of the workspace gets less than the page does
+            headers["Content-Security-Policy"] = sandbox
         headers.setdefault("Cache-Control", "no-store")
         headers["X-Request-Id"] = request[REQUEST_ID] if REQUEST_ID in request else _new_id()
         origin = request.headers.get("Origin")
@@ -169,8 +173,9 @@ class Gate:
             access = self.access.get(request.match_info.route)
             if access is None or not access.open:
                 await authenticated(request, request.app[SERVICES])
-            if (request.content_length or 0) > BODY_LIMIT:
-                return errors.render(413, "too_large", f"The body is larger than {BODY_LIMIT} bytes.")
+            limit = access.body_limit if access is not None else BODY_LIMIT
+            if (request.content_length or 0) > limit:
+                return errors.render(413, "too_large", f"The body is larger than {limit} bytes.")
         except IronclawError as error:
             return errors.error_response(error)
         if request.transport is not None:
