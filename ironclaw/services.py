@@ -25,6 +25,7 @@ from ironclaw.llm.models import Abilities
 from ironclaw.llm.prices import Prices
 from ironclaw.llm.provider import Provider
 from ironclaw.llm.store import MIGRATIONS as LLM
+from ironclaw.memory.outside import Outside
 from ironclaw.memory.search import Search
 from ironclaw.memory.store import MIGRATIONS as MEMORY
 from ironclaw.memory.tools import memory_tools
@@ -206,6 +207,9 @@ async def _open_notes(
     stack.push_async_callback(search.aclose)
     workspace.on_change.append(search.notice)
     search.start()
+    outside = Outside(workspace)
+    stack.push_async_callback(outside.aclose)
+    outside.start()
     return workspace, search
 
 

@@ -19,7 +19,7 @@ class Watcher:
     """
 
     def __init__(self, root: Path, noticed: Callable[[set[str]], None], lost: Callable[[str], None]) -> None:
-        from watchfiles._rust_notify import RustNotify  # noqa: PLC0415 - a small workspace never loads it
+        from watchfiles._rust_notify import RustNotify  # noqa: PLC0415 - loaded after the start
 
         self._prefix = f"{root}/"
         self._noticed, self._lost = noticed, lost
