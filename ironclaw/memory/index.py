@@ -35,7 +35,7 @@ _VERSION = 1
 _LOOK_FIRST = 300
 _LONG = 24  # words
 _MANY = 1000
-_MOST_TERMS = 32  # FTS5 takes 256; the lines are matched with all of them
+_MOST_TERMS = 8  # each costs time of its own; the lines are matched with all of them
 _SCHEMA = """
 CREATE TABLE docs (id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, modified INTEGER NOT NULL, stamp INTEGER NOT NULL,
     readable INTEGER NOT NULL);

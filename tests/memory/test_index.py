@@ -63,6 +63,7 @@ async def test_a_closed_index_is_opened_again_and_not_made_anew(open_notes: Call
     await until(lambda: second.search.indexed)
     await check(second)
     assert (second.home / "index.db").stat().st_ino == made
+    assert not (second.home / "index.db.seal").exists()  # after a crash it would not be taken
 
 
 DAMAGES: dict[str, Callable[[Path], object]] = {
