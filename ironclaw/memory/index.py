@@ -33,9 +33,9 @@ TODO = 'signs : "todo"'
 
 _VERSION = 1
 _LOOK_FIRST = 300
-_LONG = 40  # words
+_LONG = 24  # words
 _MANY = 1000
-_MOST_TERMS = 32  # FTS5 takes 256; the lines are matched with all of them
+_MOST_TERMS = 8  # each costs time of its own; the lines are matched with all of them
 _SCHEMA = """
 CREATE TABLE docs (id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, modified INTEGER NOT NULL, stamp INTEGER NOT NULL,
     readable INTEGER NOT NULL);
@@ -196,8 +196,8 @@ def open_index(path: Path, root: Path) -> Index | None:
         return None
 
 
-def build(path: Path, root: Path, progress: Callable[[int, int], None]) -> set[str]:
-    """Make a file at *path* from the notes of *root*; the notes that changed meanwhile and are not in it.
+def build(path: Path, root: Path, progress: Callable[[int, int], None]) -> None:
+    """Make a file at *path* from the notes of *root*, but for those that change meanwhile.
 
     *progress* is told how many notes of how many are done, and may raise to end it. Raises *sqlite3.Error* and *OSError*.
     """
@@ -206,7 +206,7 @@ def build(path: Path, root: Path, progress: Callable[[int, int], None]) -> set[s
         db.execute("PRAGMA journal_mode = OFF")
         db.executescript(_SCHEMA)
         with _transaction(db):
-            return _fill(db, root, progress)
+            _fill(db, root, progress)
 
 
 def adopt(made: Path, path: Path) -> Index:
@@ -223,24 +223,21 @@ def remove(path: Path) -> None:
     _seal_of(path).unlink(missing_ok=True)
 
 
-def _fill(db: sqlite3.Connection, root: Path, progress: Callable[[int, int], None]) -> set[str]:
+def _fill(db: sqlite3.Connection, root: Path, progress: Callable[[int, int], None]) -> None:
     # SQLite sorts, as Python would hold all other threads up for as long as it sorts.
     db.execute("CREATE TEMP TABLE found (path TEXT, modified INTEGER, stamp INTEGER)")
     found = ((path, info.st_mtime_ns, catalogue.stamp(info)) for path, info in catalogue.notes(root))
     total = db.executemany("INSERT INTO found VALUES (?, ?, ?)", found).rowcount
-    changed: set[str] = set()
     number = 0
     for done, (path, modified, stamp) in enumerate(db.execute("SELECT * FROM found ORDER BY modified, path DESC")):
         progress(done, total)
         note = catalogue.read(root, path)
         if note is not None and note.modified != modified:
-            changed.add(path)  # it would be out of order
-            continue
+            continue  # it would be out of order
         number += 1
         _insert(db, number, Document(path, modified, note.stamp if note else stamp, note.text if note else None))
     db.execute("INSERT INTO facts SELECT ?, ?, count(*) FROM docs WHERE readable", (number, number + 1))
     db.execute("DROP TABLE found")
-    return changed
 
 
 def _insert(db: sqlite3.Connection, number: int, document: Document) -> None:

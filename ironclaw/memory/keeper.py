@@ -200,7 +200,6 @@ class Keeper:
     def _watch(self) -> None:
         try:
             self._watcher = Watcher(self._root, self.notice, self.lose)
-            self.failure = None
         except (OSError, RuntimeError) as error:
             self._fail(
                 f"other programs' changes are not told by the system ({error}), so each search looks for them first; "
@@ -210,7 +209,7 @@ class Keeper:
     def _build(self) -> Index:
         made = self._path.with_name(f"{self._path.name}.new")
         try:
-            changed = index_files.build(made, self._root, self._advance)
+            index_files.build(made, self._root, self._advance)
             with self._using:
                 old, self._index = self._index, None
             if old is not None:
@@ -219,7 +218,6 @@ class Keeper:
         finally:
             self.progress = None
             index_files.remove(made)
-        self.notice(changed)
         self._take(index)
         return index
 
@@ -241,6 +239,8 @@ class Keeper:
             raise
         with self._using:
             self._index = index
+        if self._watcher is not None:
+            self.failure = None
 
     def _compare(self) -> None:
         """Find what has changed since it was indexed, whoever did it."""

@@ -4,6 +4,7 @@ import asyncio
 import os
 import random
 import sys
+import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -116,10 +117,31 @@ async def test_what_is_reached_through_a_link_is_not_searched(notes: Notes, tmp_
     assert (places(results), results.notes) == (["real/r.md:1"], 2)
 
 
+async def test_what_is_told_of_by_a_linked_name_is_not_searched_twice(notes: Notes) -> None:
+    notes.put("real/r.md", "needle\n")
+    (notes.root / "near").symlink_to("real")
+    notes.search.notice("near/r.md")
+    assert places(await notes.search.search("needle")) == ["real/r.md:1"]
+
+
+async def test_a_link_in_the_place_of_a_note_is_not_followed(notes: Notes) -> None:
+    notes.put("a.md", "needle\n")
+    notes.put(".hidden.md", "needle\n")
+    for _ in range(50):  # while it is dirty, and when the index proposes it
+        (notes.root / "a.md").unlink()
+        (notes.root / "a.md").symlink_to(".hidden.md")
+        assert places(await notes.search.search("needle")) == []
+        (notes.root / "a.md").unlink()
+        notes.put("a.md", "needle\n")
+        await asyncio.sleep(0.005)
+
+
 async def test_a_change_that_keeps_size_and_time_is_found_at_the_next_start(tmp_path: Path) -> None:
-    first = await Notes(tmp_path / "ws", tmp_path / "home", indexed=True).open()
+    first = Notes(tmp_path / "ws", tmp_path / "home", indexed=True)
     first.put("a.md", "needle\n")
-    await found(first, "needle", 1)
+    await until(lambda: time.time() - (first.root / "a.md").stat().st_ctime > 0.2)  # else it is read again anyway
+    first.search.start()
+    await until(lambda: first.search.indexed)
     await first.search.aclose()
     before = (first.root / "a.md").stat()
     (first.root / "a.md").write_text("thread\n")

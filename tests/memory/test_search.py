@@ -186,10 +186,12 @@ async def test_every_line_is_found_by_its_own_text(notes: Notes, line: str) -> N
 @pytest.mark.parametrize(
     "query", ["a " * 500, '"' + "a " * 499 + '"', '"a"' * 333, "[" * 1000, "\ufdfa" * 1000, "\ud800", "\u0301"]
 )
-async def test_an_endless_query_costs_no_index(notes: Notes, query: str) -> None:
+async def test_an_endless_query_costs_no_index(notes: Notes, query: str, caplog: pytest.LogCaptureFixture) -> None:
     """S50"""
     notes.put("a.md", "nothing of it\n")
     assert places(await notes.search.search(query)) == []
+    assert caplog.records == []
+    assert notes.search.failure is None
 
 
 @given(st.text())
