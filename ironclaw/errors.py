@@ -120,7 +120,8 @@ class ProviderError(IronclawError):
 
     `code` says in which way: `unreachable`, `key_refused`, `model_missing`, `rate_limited`, `timeout`, `cut_off`,
     `context_overflow`, `bad_reply`, `refused` (it rejects the request) or `provider_failed`. *what* happened and the *fix*
-    are sentences; `message` is both. *status* is the provider's HTTP status; *retry_after* is in seconds.
+    are sentences; `message` is both. *status* is the provider's HTTP status; *retry_after* is in seconds. *answer* is the
+    body of the provider's own error answer, where it gave one.
     """
 
     code = "provider_failed"
@@ -133,9 +134,11 @@ class ProviderError(IronclawError):
         fix: str = "",
         status: int | None = None,
         retry_after: float | None = None,
+        answer: bytes = b"",
     ) -> None:
         super().__init__(f"{what} {fix}".strip(), code=code)
         self.what = what
         self.fix = fix
         self.status = status
         self.retry_after = retry_after
+        self.answer = answer

@@ -10,6 +10,7 @@ from ironclaw.agent import Agent, AgentLimits, Briefing, Policy, Toolbox
 from ironclaw.agent.clock import TIME
 from ironclaw.agent.web import web_tools
 from ironclaw.auth import Authenticate, TokenAuthority
+from ironclaw.chat.command_turns import UndoChanges
 from ironclaw.chat.schema import MIGRATIONS as CHAT
 from ironclaw.chat.search import MIGRATIONS as CHAT_SEARCH
 from ironclaw.chat.service import ChatService
@@ -31,6 +32,13 @@ from ironclaw.memory.store import MIGRATIONS as MEMORY
 from ironclaw.memory.tools import memory_tools
 from ironclaw.memory.versions import Versions
 from ironclaw.memory.workspace import Workspace
+from ironclaw.openai.agent_mode import AgentMode
+from ironclaw.openai.completions import Completions
+from ironclaw.openai.models import ModelList
+from ironclaw.openai.names import Names
+from ironclaw.openai.relay import Relay
+from ironclaw.openai.responses import Responses
+from ironclaw.openai.store import MIGRATIONS as RESPONSES
 from ironclaw.ratelimit import RateLimits, StreamSlots
 from ironclaw.redact import redact
 from ironclaw.secretbox import MIGRATIONS as SECRETS
@@ -44,7 +52,7 @@ from ironclaw.usage.store import MIGRATIONS as USAGE
 
 log = logging.getLogger(__name__)
 
-_MIGRATIONS = (*HUB, *SECRETS, *USAGE, *LLM, *CHAT, *CHAT_SEARCH, *MEMORY)
+_MIGRATIONS = (*HUB, *SECRETS, *USAGE, *LLM, *CHAT, *CHAT_SEARCH, *MEMORY, *RESPONSES)
 
 
 @attrs.frozen(kw_only=True)
@@ -61,6 +69,9 @@ class Services:
     search: Search
     model: ModelConnection
     chat: ChatService
+    completions: Completions
+    responses: Responses
+    models: ModelList
     status: StatusReader
     limits: RateLimits
     slots: StreamSlots
@@ -114,6 +125,10 @@ async def open_services(
             briefing=Briefing(workspace),
             limits=AgentLimits(iterations=settings.max_tool_iterations, tokens=settings.turn_tokens),
         )
+        chat = await _open_chat(
+            stack, settings, hub, database, agents=agents, status=status, undo_changes=workspace.undo_changes
+        )
+        completions = _completions(settings, agents, AgentMode(chat, hub, agents.plain))
         yield Services(
             settings=settings,
             home=home,
@@ -124,7 +139,10 @@ async def open_services(
             workspace=workspace,
             search=search,
             model=model,
-            chat=await _open_chat(stack, settings, hub, database, agents=agents, status=status),
+            chat=chat,
+            completions=completions,
+            responses=Responses(completions, database),
+            models=ModelList(model),
             status=status,
             limits=_rate_limits(settings),
             slots=slots,
@@ -151,6 +169,11 @@ def _web_tools(stack: contextlib.AsyncExitStack, settings: Settings) -> tuple[To
     return web_tools(egress, searxng_url=settings.searxng_url)
 
 
+def _completions(settings: Settings, agents: "_Agents", agent: AgentMode) -> Completions:
+    relay = Relay(agents.meter, Names(settings.llm_aliases))
+    return Completions(agents.connection, agents.meter, relay, agent)
+
+
 def _rate_limits(settings: Settings) -> RateLimits:
     return RateLimits(api=settings.api_rate, chat=settings.chat_rate, login=settings.login_rate)
 
@@ -163,6 +186,7 @@ async def _open_chat(
     *,
     agents: "_Agents",
     status: StatusReader,
+    undo_changes: UndoChanges,
 ) -> ChatService:
     """The chat, to be ended with *stack*: what waited on disk begins to run."""
     chat = ChatService(
@@ -172,6 +196,7 @@ async def _open_chat(
         agents.builtin,
         policy=agents.policy,
         models=_Models(agents.connection),
+        undo_changes=undo_changes,
         check_budget=agents.check_budget,
         max_turns=settings.max_turns,
         turn_timeout=settings.turn_timeout,
@@ -233,6 +258,11 @@ class _Agents:
         if model is None:
             return self._agent(connected.provider, thread_id, self.briefing, connected.abilities)
         return self._agent(self.connection.provider_named(model), thread_id, self.briefing, Abilities())
+
+    def plain(self) -> Provider | None:
+        """The connected model without the agent, its calls counted for `/v1`; None while there is none."""
+        connected = self.connection.current()
+        return None if connected.state == "none" else MeteredProvider(connected.provider, self.meter, "v1", None)
 
     def check_budget(self) -> None:
         """Raises *BudgetSpent* when the next turn's model could not be paid."""

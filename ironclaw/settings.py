@@ -76,6 +76,13 @@ def _list(text: str) -> tuple[str, ...]:
     return tuple(part for part in text.replace(",", " ").split() if part)
 
 
+def _aliases(text: str) -> Mapping[str, str]:
+    pairs = [part.partition("=") for part in _list(text)]
+    if not all(name and model for name, _, model in pairs):
+        raise _NotAllowedError("pairs such as gpt-4=llama3, separated by commas")
+    return {name: model for name, _, model in pairs}
+
+
 def _origins(text: str) -> tuple[str, ...] | None:
     if text.strip().lower() == "none":
         return None
@@ -191,6 +198,9 @@ class Settings:
         "LLM_CONTEXT_TOKENS",
         _integer(0, 100_000_000, "a whole number of tokens, 0 for what the server says"),
         "size of the model's context, 0 for what the server says",
+    )
+    llm_aliases: Mapping[str, str] = _setting(
+        {}, "LLM_ALIASES", _aliases, "models that stand in for other names on /v1, such as gpt-4=llama3,gpt-4o=qwen3"
     )
     openai_api_key: str | None = _setting(None, "OPENAI_API_KEY", str, "key of OpenAI", secret=True)
     openai_base_url: str | None = _setting(None, "OPENAI_BASE_URL", _url, "another address for that key")

@@ -27,10 +27,13 @@ log = logging.getLogger(__name__)
 MOST_CALLS = 32
 _PREVIEW = 500
 _DENIED = "The person did not allow this call. Do not try it again; say what you could not do."
-_NOBODY = (
+NOBODY = (
     "This call needs an approval and nobody can give one here. Do not try it again; say that it can be allowed by asking"
     " in a conversation."
 )
+"""What the model is told of a call that nobody can allow; people see it as the call's preview."""
+
+_ALONE = "This tool runs with the program that asks, not here. Call it alone, in a reply without other tools."
 _CUT_OFF = "Your reply was cut off before this call was complete, so it was not run. Send it again with less text."
 _TOO_MANY = f"Only the first {MOST_CALLS} calls of a reply are run. Send this one again if you still need it."
 
@@ -105,6 +108,8 @@ class CallRunner:
     ) -> _Ready | _Refused | None:
         if number >= MOST_CALLS or cut_off:
             return _Refused(number, call, _CUT_OFF if cut_off else _TOO_MANY)
+        if turn.is_for_client(call):
+            return _Refused(number, call, _ALONE)
         try:
             tool, arguments = await self._checked(call)
             decision = self._decide(tool, arguments)
@@ -113,7 +118,7 @@ class CallRunner:
         if not decision.ask:
             return _Ready(number, call, tool, arguments)
         if not turn.can_ask:
-            return _Refused(number, call, _NOBODY)
+            return _Refused(number, call, NOBODY)
         round_.requests.append(_request(number, call, decision))
         return None
 

@@ -13,7 +13,7 @@ import attrs
 from ironclaw.agent import compaction
 from ironclaw.agent.approvals import Policy
 from ironclaw.agent.calls import CallRunner, Round
-from ironclaw.agent.prompt import Briefing, fitting, mark
+from ironclaw.agent.prompt import Briefing, fitting, instructed, mark
 from ironclaw.agent.reply import Reply
 from ironclaw.agent.toolbox import Toolbox
 from ironclaw.agent.turn import Compacted, Paused, Tally, Turn
@@ -42,11 +42,12 @@ _LIMITS = AgentLimits()
 class _Talk:
     """What a turn says to the model: *opening* is the system prompt and what was before, *messages* the turn itself.
 
-    *specs* are the tools that the model may call in its next reply.
+    *tools* are all that it may call, *specs* those of its next reply.
     """
 
     opening: list[ModelMessage]
     messages: list[ModelMessage]
+    tools: tuple[ToolSpec, ...]
     specs: tuple[ToolSpec, ...] = ()
     call_ids: set[str] = attrs.Factory(set)
     iteration: int = 0
@@ -71,7 +72,8 @@ class Agent:
         limits: AgentLimits = _LIMITS,
     ) -> None:
         self._provider = provider
-        self._specs = toolbox.specs if abilities.tools is not False else ()
+        self._specs = toolbox.specs
+        self._calls_tools = abilities.tools is not False
         self._calls = CallRunner(toolbox, policy)
         self._briefing = briefing
         self._context = abilities.context_tokens
@@ -85,7 +87,8 @@ class Agent:
         if turn.resume is not None:  # first of all: however the turn ends, it has had this
             tally.text += [turn.resume.paused.text] if turn.resume.paused.text else []
             tally.usage += turn.resume.paused.usage
-        talk = _Talk(await self._opening(turn), [ModelMessage("user", turn.text)])
+        talk = _Talk(await self._opening(turn), [ModelMessage("user", turn.text), *turn.since], self._tools_of(turn))
+        talk.call_ids.update(call.call_id for one in (*turn.history, *turn.since) for call in one.tool_calls)
         if self._is_full(talk) and turn.history:
             async with aclosing(self._compact(talk, turn, tally)) as events:
                 async for event in events:
@@ -101,6 +104,9 @@ class Agent:
                     yield event
             calls = reply.calls(talk.call_ids) if talk.specs else ()
             if not calls:
+                return
+            if not reply.cut_off and all(map(turn.is_for_client, calls)):
+                tally.client_calls = calls
                 return
             talk.messages.append(ModelMessage("assistant", reply.content, tool_calls=calls))
             round_ = Round.of(calls)
@@ -118,7 +124,8 @@ class Agent:
     async def _opening(self, turn: Turn) -> list[ModelMessage]:
         opening = []
         if self._briefing is not None:
-            opening.append(ModelMessage("system", await self._briefing.system(self._context)))
+            system = await self._briefing.system(self._context)
+            opening.append(ModelMessage("system", system + instructed(turn.instructions)))
         if turn.summary:
             opening += _summary_messages(turn.summary)
         return [*opening, *turn.history]
@@ -144,7 +151,14 @@ class Agent:
     def _specs_for(self, talk: _Talk, tally: Tally) -> tuple[ToolSpec, ...]:
         """After the last round the model gets no tools any more, and so has to answer with what it knows."""
         spent = talk.iteration >= self._limits.iterations or tally.usage.total_tokens >= self._limits.tokens
-        return () if spent else self._specs
+        return () if spent else talk.tools
+
+    def _tools_of(self, turn: Turn) -> tuple[ToolSpec, ...]:
+        """All that may be called in a turn. A tool of the client goes before one of ours that has its name."""
+        if not self._calls_tools:
+            return ()
+        theirs = {tool.name for tool in turn.client_tools}
+        return (*(spec for spec in self._specs if spec.name not in theirs), *turn.client_tools)
 
     async def _ask(self, talk: _Talk, reply: Reply, turn: Turn, tally: Tally) -> AsyncGenerator[Event, None]:
         """One reply of the model. An overflowing context is compacted once, an empty reply is asked for again once."""
@@ -169,7 +183,7 @@ class Agent:
 
     async def _stream(self, talk: _Talk, reply: Reply, turn: Turn, tally: Tally) -> AsyncGenerator[Event, None]:
         messages = compaction.without_old_results(talk.all, self._context) if self._briefing else talk.all
-        if self._specs and not talk.specs:
+        if talk.tools and not talk.specs:
             messages.append(ModelMessage("user", _ANSWER_NOW))
         async with aclosing(self._provider.stream(ModelRequest(tuple(messages), talk.specs))) as deltas:
             async for delta in deltas:

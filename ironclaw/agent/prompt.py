@@ -66,6 +66,11 @@ class Briefing:
         return text if len(text) <= most else f"{text[:most]}\n[Cut here; FileRead gives the rest.]"
 
 
+def instructed(instructions: str) -> str:
+    """What the program that asks wants, as the end of a system prompt; nothing where it wants nothing."""
+    return f"\n\n# Instructions of the program through which your user asks\n{instructions}" if instructions else ""
+
+
 def mark(name: str, text: str) -> str:
     """The text as data that came from *name*; nothing in it can end the data early, because it can't know the mark."""
     sign = secrets.token_hex(4)

@@ -55,6 +55,7 @@ class Reply:
             case Finished():
                 self.finished = delta
                 tally.usage += delta.usage
+                tally.reason = delta.reason
         return None
 
     def _add_call(self, delta: ToolCallDelta) -> None:

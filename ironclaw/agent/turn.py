@@ -5,7 +5,7 @@ from typing import Literal
 
 import attrs
 
-from ironclaw.llm.models import ModelMessage, ToolCall, Usage
+from ironclaw.llm.models import FinishReason, ModelMessage, ToolCall, ToolSpec, Usage
 
 Action = Literal["approve", "always", "deny"]
 
@@ -53,7 +53,8 @@ class Turn:
     """What a turn starts from: the new message and, oldest first, what was said before it.
 
     *summary* stands for what was said before *history*. *can_ask* False: nobody can be asked, so what needs an approval is
-    refused.
+    refused. *client_tools* are run by the program that asks: a call of them ends the turn, and *since* has what was called
+    before, with its results. *instructions* are that program's own, for after the system prompt.
     """
 
     thread_id: str
@@ -63,6 +64,13 @@ class Turn:
     summary: str = ""
     can_ask: bool = True
     resume: Resume | None = None
+    client_tools: tuple[ToolSpec, ...] = ()
+    since: tuple[ModelMessage, ...] = ()
+    instructions: str = ""
+
+    def is_for_client(self, call: ToolCall) -> bool:
+        """Whether a call is of a tool that the program that asks runs itself."""
+        return any(tool.name == call.name for tool in self.client_tools)
 
 
 @attrs.frozen
@@ -75,12 +83,17 @@ class Compacted:
 
 @attrs.define
 class Tally:
-    """What a turn has so far; it stays true when the turn is stopped or breaks."""
+    """What a turn has so far; it stays true when the turn is stopped or breaks.
+
+    *client_calls* are for the program that asks to run; *reason* is why the model's last reply ended.
+    """
 
     text: list[str] = attrs.Factory(list)
     usage: Usage = Usage()
     paused: Paused | None = None
     compacted: Compacted | None = None
+    client_calls: tuple[ToolCall, ...] = ()
+    reason: FinishReason = "stop"
 
     @property
     def content(self) -> str:

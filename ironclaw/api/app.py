@@ -49,14 +49,17 @@ def build_app(
 
 def _add_routes(app: web.Application, gate: Gate) -> None:
     for row in ROUTES:
-        access = Access(open=row.open, limited=row.limited, body_limit=row.body_limit)
+        access = Access(open=row.open, limited=row.limited, most=row.most)
         # HEAD would run a stream without end.
         methods = (
             (row.method, "HEAD") if row.method == "GET" and not row.streams and row.status == 200 else (row.method,)
         )
         for method in methods:
-            route = app.router.add_route(method, row.path, row.handler, expect_handler=gate.expect_continue)
+            path = row.pattern or row.path
+            route = app.router.add_route(method, path, row.handler, expect_handler=gate.expect_continue)
             gate.access[route] = access
+            if row.path == "/v1/models":
+                gate.openai = route.resource
     for definition in Page.find().routes():
         for method in ("GET", "HEAD"):
             route = app.router.add_route(method, definition.path, definition.handler)

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from aiohttp import web
 
 from ironclaw import codec, errors
-from ironclaw.errors import IronclawError, RateLimited, Unavailable
+from ironclaw.errors import IronclawError, ProviderError, RateLimited, Unavailable
+from ironclaw.openai.errors import OpenAIError, error_of, type_of
 
 # The most special first: the first class that fits says the status.
 STATUS: tuple[tuple[type[IronclawError], int], ...] = (
@@ -43,11 +44,18 @@ def status_of(error: IronclawError) -> int:
     return next((status for kind, status in STATUS if isinstance(error, kind)), 500)
 
 
-def error_response(error: IronclawError) -> web.Response:
-    """The reply for a domain error."""
-    headers, more = {}, {}
+def error_response(error: IronclawError, *, openai: bool = False) -> web.Response:
+    """The reply for a domain error; *openai*: in OpenAI's shape."""
+    if openai:
+        return _openai_response(error_of(error), _headers(error))
+    more = {"etag": error.etag} if isinstance(error, errors.Stale) and error.etag is not None else {}
+    return render(status_of(error), error.code, error.message, field=error.field, headers=_headers(error), **more)
+
+
+def _headers(error: IronclawError) -> dict[str, str]:
+    headers: dict[str, str] = {}
     if isinstance(error, errors.Stale) and error.etag is not None:
-        headers, more = {"ETag": f'"{error.etag}"'}, {"etag": error.etag}
+        headers = {"ETag": f'"{error.etag}"'}
     elif isinstance(error, RateLimited):
         headers = {
             "Retry-After": str(error.retry_after),
@@ -55,11 +63,13 @@ def error_response(error: IronclawError) -> web.Response:
             "RateLimit-Remaining": "0",
             "RateLimit-Reset": str(error.retry_after),
         }
-    elif isinstance(error, Unavailable) and error.retry_after is not None:
+    elif isinstance(error, Unavailable | ProviderError) and error.retry_after is not None:
         headers = {"Retry-After": str(math.ceil(error.retry_after))}
     elif isinstance(error, errors.Unauthorized):
         headers = {"WWW-Authenticate": "Bearer"}
-    return render(status_of(error), error.code, error.message, field=error.field, headers=headers, **more)
+    elif isinstance(error, errors.BudgetSpent):
+        headers = {"X-Should-Retry": "false"}  # OpenAI's own clients would try again at once
+    return headers
 
 
 def render(
@@ -84,22 +94,44 @@ def _payload(code: str, message: str, field: str | None, more: tuple[tuple[str, 
     return codec.dumps({"error": clean}) + b"\n"
 
 
-def http_response(error: web.HTTPException, path: str, known: Iterable[str]) -> web.Response:
+def render_openai(
+    status: int,
+    code: str,
+    message: str,
+    *,
+    field: str | None = None,
+    headers: dict[str, str] | None = None,
+) -> web.Response:
+    """The same as OpenAI writes it: `{"error": {"message", "type", "param", "code"}}`."""
+    return _openai_response(OpenAIError(status, message, type_of(status), field, code), headers)
+
+
+def _openai_response(error: OpenAIError, headers: dict[str, str] | None) -> web.Response:
+    return web.Response(
+        status=error.status, body=error.body() + b"\n", content_type="application/json", headers=headers
+    )
+
+
+def http_response(error: web.HTTPException, path: str, known: Iterable[str], *, openai: bool = False) -> web.Response:
     """The reply for an error that aiohttp raised: no such route, wrong method, and the like."""
+    render_as = render_openai if openai else render
     if error.status == 404:
         near = difflib.get_close_matches(path, known, n=1, cutoff=0.7)
         hint = f" Did you mean {near[0]}?" if near else " GET /api/openapi.json lists all routes."
-        return render(404, "not_found", "There is no such route." + hint)
+        return render_as(404, "not_found", "There is no such route." + hint)
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
         message = f"{error.method} is not possible here; {allowed} is."
-        return render(405, "method_not_allowed", message, headers={"Allow": allowed})
+        return render_as(405, "method_not_allowed", message, headers={"Allow": allowed})
     if error.status == 413:
-        return render(413, "too_large", "The body is too large.")
-    return render(error.status, "bad_request" if error.status < 500 else "internal", error.reason)
+        return render_as(413, "too_large", "The body is too large.")
+    return render_as(error.status, "bad_request" if error.status < 500 else "internal", error.reason)
 
 
-def internal_error(request_id: str) -> web.Response:
+def internal_error(request_id: str, *, openai: bool = False) -> web.Response:
     """The reply for what went wrong inside: it says nothing of the inside, and where to look."""
+    if openai:
+        message = f"Something inside the gateway failed; its log has the details under the request id {request_id}."
+        return render_openai(500, "internal", message)
     message = "Something inside the gateway failed; its log has the details under this request id."
     return render(500, "internal", message, request_id=request_id)

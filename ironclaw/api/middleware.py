@@ -16,7 +16,7 @@ from aiohttp import web
 from ironclaw.api import errors
 from ironclaw.api.keys import PRINCIPAL, REQUEST_ID, REQUEST_LOG, SERVICES
 from ironclaw.api.origins import OriginRules
-from ironclaw.api.requests import BODY_LIMIT, client_address, content_type
+from ironclaw.api.requests import BODY_LIMIT, client_address, content_type, too_large
 from ironclaw.auth import Authenticate, Principal
 from ironclaw.errors import BadRequest, Forbidden, IronclawError, Unauthorized, UnsupportedType
 from ironclaw.services import Services
@@ -25,8 +25,12 @@ log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-_ALLOWED_HEADERS = "Authorization, Content-Type, Accept, Last-Event-ID, Idempotency-Key, If-Match, If-None-Match"
-_EXPOSED_HEADERS = "X-Request-Id, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, ETag"
+_ALLOWED_HEADERS = (
+    "Authorization, Content-Type, Accept, Last-Event-ID, Idempotency-Key, If-Match, If-None-Match, X-IronClaw-Thread"
+)
+_EXPOSED_HEADERS = (
+    "X-Request-Id, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, ETag, X-IronClaw-Model"
+)
 _CONTENT_SECURITY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data: blob:; "
     "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors "
@@ -35,18 +39,25 @@ _CONTENT_SECURITY = (
 
 @attrs.frozen
 class Access:
-    """What the route table says of one route: *open* without a token, *limited* by the `api` rate here; bytes of a body."""
+    """What the route table says of one route: *open* without a token, *limited* by the `api` rate here.
+
+    *most* is the largest body that it takes, in bytes.
+    """
 
     open: bool
     limited: bool
-    body_limit: int = BODY_LIMIT
+    most: int = BODY_LIMIT
 
 
 class Gate:
-    """The middlewares of one application. *access* has its routes; what is not in it is closed."""
+    """The middlewares of one application. *access* has its routes; what is not in it is closed.
+
+    *openai* is a resource right below `/v1`, where errors are written as OpenAI's.
+    """
 
     def __init__(self, rules: OriginRules, frame_ancestors: tuple[str, ...], *, ambient: bool = False) -> None:
         self.access: dict[web.AbstractRoute, Access] = {}
+        self.openai: web.AbstractResource | None = None
         self._rules = rules
         self._ambient = ambient
         ancestors = " ".join(frame_ancestors) or "'none'"
@@ -86,15 +97,20 @@ class Gate:
         try:
             return await handler(request)
         except IronclawError as error:
-            return errors.error_response(error)
+            return errors.error_response(error, openai=self._speaks_openai(request))
         except web.HTTPException as error:
             known = [resource.canonical for resource in request.app.router.resources()]
-            return errors.http_response(error, request.path, known)
+            return errors.http_response(error, request.path, known, openai=self._speaks_openai(request))
         except ConnectionError:
             return web.Response(status=499)  # the client went away: aiohttp drops this without a word
         except Exception:
             log.exception("Request %s failed inside", request[REQUEST_ID])
-            return errors.internal_error(request[REQUEST_ID])
+            return errors.internal_error(request[REQUEST_ID], openai=self._speaks_openai(request))
+
+    def _speaks_openai(self, request: web.Request) -> bool:
+        """Whether the request is for `/v1` or below, wherever the application is mounted, known route or not."""
+        below = self.openai.canonical.rpartition("/")[0] if self.openai is not None else ""
+        return bool(below) and f"{request.path}/".startswith(f"{below}/")
 
     @web.middleware
     async def check_origin(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -103,9 +119,8 @@ class Gate:
         if not self._rules.is_host(host) and (host or request.version >= (1, 1)):
             raise BadRequest("The Host header is not a host name or address.", code="bad_host")
         if not self._rules.may_answer(host):
-            return errors.render(
-                421, "unknown_host", "This gateway does not answer under that name (GATEWAY_ALLOWED_HOSTS)."
-            )
+            render = errors.render_openai if self._speaks_openai(request) else errors.render
+            return render(421, "unknown_host", "This gateway does not answer under that name (GATEWAY_ALLOWED_HOSTS).")
         origin = request.headers.get("Origin")
         if self._ambient:
             _check_ambient(request, origin)
@@ -167,17 +182,19 @@ class Gate:
 
     async def expect_continue(self, request: web.Request) -> web.StreamResponse | None:
         """Answer `Expect: 100-continue`: aiohttp asks before any middleware, so this checks token and size itself."""
+        openai = self._speaks_openai(request)
         try:
             if request.headers.get("Expect", "").lower() != "100-continue":
-                return errors.render(417, "bad_request", "Only Expect: 100-continue is known.")
+                render = errors.render_openai if openai else errors.render
+                return render(417, "bad_request", "Only Expect: 100-continue is known.")
             access = self.access.get(request.match_info.route)
             if access is None or not access.open:
                 await authenticated(request, request.app[SERVICES])
-            limit = access.body_limit if access is not None else BODY_LIMIT
-            if (request.content_length or 0) > limit:
-                return errors.render(413, "too_large", f"The body is larger than {limit} bytes.")
+            most = access.most if access is not None else BODY_LIMIT
+            if (request.content_length or 0) > most:
+                raise too_large(most)
         except IronclawError as error:
-            return errors.error_response(error)
+            return errors.error_response(error, openai=openai)
         if request.transport is not None:
             request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         return None

@@ -47,7 +47,7 @@ class Row(Protocol):
 
 def describe(rows: Sequence[Row], prefix: str = "") -> dict[str, Any]:
     """The document for these rows, served below *prefix*."""
-    schemas: dict[str, Any] = {"Error": _error_schema()}
+    schemas: dict[str, Any] = {"Error": _error_schema(), "OpenAIError": _openai_error_schema()}
     paths: dict[str, dict[str, Any]] = {}
     for row in rows:
         paths.setdefault(row.path, {})[row.method.lower()] = _operation(row, schemas)
@@ -96,7 +96,8 @@ def _success(row: Row, schemas: dict[str, Any]) -> dict[str, Any]:
 
 
 def _failures(row: Row) -> dict[str, Any]:
-    schema = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    name = "OpenAIError" if row.path.startswith("/v1/") else "Error"
+    schema = {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}}}
     return (
         {}
         if row.open
@@ -125,6 +126,8 @@ def _schema(kind: Any, schemas: dict[str, Any]) -> dict[str, Any]:
     """The JSON Schema of a type; attrs classes go to *schemas* and are referred to."""
     if kind in _SCALARS:
         return {"type": _SCALARS[kind]}
+    if kind is dict:
+        return {"type": "object"}
     if attrs.has(kind):
         if kind.__name__ not in schemas:
             schemas[kind.__name__] = {}  # stands while its fields are described, for classes that hold themselves
@@ -167,5 +170,17 @@ def _error_schema() -> dict[str, Any]:
         "type": "object",
         "properties": {"code": text, "message": text, "field": text, "request_id": text, "etag": text},
         "required": ["code", "message"],
+    }
+    return {"type": "object", "properties": {"error": inner}, "required": ["error"]}
+
+
+def _openai_error_schema() -> dict[str, Any]:
+    text: dict[str, Any] = {"type": "string"}
+    word = {"anyOf": [text, {"type": "null"}]}
+    inner = {
+        "type": "object",
+        "properties": {"message": text, "type": text, "param": word, "code": word},
+        "required": ["message", "type", "param", "code"],
+        "additionalProperties": False,
     }
     return {"type": "object", "properties": {"error": inner}, "required": ["error"]}

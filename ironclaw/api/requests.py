@@ -18,6 +18,8 @@ T = TypeVar("T")
 BODY_LIMIT = 1 << 20
 ANY_TEXT = {"any_text": True}
 """Metadata of a query's field whose text is checked where it is used: the names of files may hold any character."""
+PICTURES_LIMIT = 16 << 20
+"""The largest body where pictures may come in, in bytes."""
 
 # curl -d sends the form type; a body of no type is most likely JSON too.
 _JSON_TYPES = frozenset({"application/json", "application/x-www-form-urlencoded", ""})
@@ -29,7 +31,11 @@ async def read_bytes(request: web.Request, timeout: float, limit: int = BODY_LIM
     Raises *TooLarge* beyond *limit* bytes and *TimedOut* when it takes longer than *timeout* seconds.
     """
     if (request.content_length or 0) > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
+    if request.content.is_eof() and (whole := request.content.read_nowait()):  # as most: it came with its head
+        if len(whole) > limit:
+            raise too_large(limit)
+        return whole
     parts: list[bytes] = []
     size = 0
     try:
@@ -37,7 +43,7 @@ async def read_bytes(request: web.Request, timeout: float, limit: int = BODY_LIM
             async for part in request.content.iter_any():
                 size += len(part)
                 if size > limit:
-                    raise _too_large(limit)
+                    raise too_large(limit)
                 parts.append(part)
     except TimeoutError:
         raise TimedOut(f"The body did not arrive within {timeout:g} s.") from None
@@ -46,7 +52,8 @@ async def read_bytes(request: web.Request, timeout: float, limit: int = BODY_LIM
     return b"".join(parts)
 
 
-def _too_large(limit: int) -> TooLarge:
+def too_large(limit: int) -> TooLarge:
+    """The error for a body beyond *limit* bytes."""
     return TooLarge(f"The body is larger than {limit} bytes.")
 
 
@@ -60,10 +67,15 @@ def parse_json(request: web.Request, body: bytes, cls: type[T]) -> T:
 
     Raises *UnsupportedType*, *BadRequest* (no JSON) or *Invalid* (wrong shape; names the field).
     """
+    check_json_type(request)
+    return codec.structure(codec.loads(body) if body.strip() else {}, cls)
+
+
+def check_json_type(request: web.Request) -> None:
+    """Raises *UnsupportedType* for a body that says it is something else than JSON."""
     kind = content_type(request)
     if kind not in _JSON_TYPES:
         raise UnsupportedType(f"The body is {printable(kind)}; send JSON as application/json.")
-    return codec.structure(codec.loads(body) if body.strip() else {}, cls)
 
 
 async def chunks(request: web.Request, timeout: float, limit: int) -> AsyncGenerator[bytes, None]:
@@ -73,7 +85,7 @@ async def chunks(request: web.Request, timeout: float, limit: int) -> AsyncGener
     *timeout* seconds, or when it takes longer than 16 bodies of other routes may.
     """
     if (request.content_length or 0) > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
     deadline = asyncio.get_running_loop().time() + 16 * timeout
     try:
         while not request.content.at_eof():

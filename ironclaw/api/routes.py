@@ -17,12 +17,14 @@ from ironclaw.api import (
     memory,
     memory_raw,
     model,
+    openai,
+    openai_responses,
     status,
     threads,
     usage,
     websocket,
 )
-from ironclaw.api.requests import BODY_LIMIT
+from ironclaw.api.requests import BODY_LIMIT, PICTURES_LIMIT
 from ironclaw.chat.models import Approval
 from ironclaw.memory.notes import MAX_FILE
 from ironclaw.status import SystemStatus
@@ -35,8 +37,9 @@ class Route:
     """One row.
 
     *open*: no token needed; *limited*: the `api` rate is spent by the middleware, else by the handler;
-    *body*, *query* and *reply* are attrs classes; *streams* and *also* name the media types of its streams and of its
-    other replies, *takes* those of bodies that are not JSON; a body has at most *body_limit* bytes.
+    *body*, *query* and *reply* are attrs classes, `dict` for any object; *streams* and *also* name the media types of its
+    streams and of its other replies, *takes* those of bodies that are not JSON. *pattern* is the path with the form of its
+    parts, where that is not the usual one; *most* is the largest body in bytes.
     """
 
     method: str
@@ -52,15 +55,21 @@ class Route:
     streams: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
     takes: tuple[str, ...] = ()
-    body_limit: int = BODY_LIMIT
     noun: str = ""
+    pattern: str | None = None
+    most: int = BODY_LIMIT
 
 
 def _route(method: str, path: str, handler: Handler, summary: str, **more: object) -> Route:
-    start = path.removeprefix("/api/").partition("/")[0]
-    nouns = {"chat": "chat", "memory": "memory", "model": "model", "usage": "usage", "budget": "usage"}
-    noun = nouns.get(start, "status")
+    start = path.removeprefix("/api/").lstrip("/").partition("/")[0]
+    noun = {"budget": "usage", "v1": "openai"}.get(start, start)
+    if noun not in {"chat", "memory", "model", "usage", "openai"}:
+        noun = "status"
     return Route(method=method, path=path, handler=handler, summary=summary, noun=noun, **more)  # type: ignore[arg-type]
+
+
+def _openai(path: str, handler: Handler, summary: str, **more: object) -> Route:
+    return _route("POST", path, handler, summary, limited=False, body=dict, reply=dict, most=PICTURES_LIMIT, **more)
 
 
 _EVENTS = ("text/event-stream", "application/x-ndjson")
@@ -226,7 +235,7 @@ ROUTES: tuple[Route, ...] = (
         query=memory.FileQuery,
         reply=memory.Saved,
         takes=("*/*",),
-        body_limit=MAX_FILE,
+        most=MAX_FILE,
     ),
     _route(
         "DELETE",
@@ -329,6 +338,36 @@ ROUTES: tuple[Route, ...] = (
         reply=usage.Budget,
     ),
     _route("GET", "/api/status", status.read_status, "How the gateway is.", reply=SystemStatus),
+    _openai(
+        "/v1/chat/completions",
+        openai.chat_completions,
+        "A chat completion in OpenAI's protocol; model `ironclaw` is the agent.",
+        streams=("text/event-stream",),
+    ),
+    _route("GET", "/v1/models", openai.models, "The models that can be named, as OpenAI lists them.", reply=dict),
+    _route(
+        "GET",
+        "/v1/models/{id}",
+        openai.model,
+        "One of these models.",
+        reply=dict,
+        pattern="/v1/models/{id:.+}",
+    ),
+    _openai(
+        "/v1/responses",
+        openai_responses.create,
+        "A response in OpenAI's newer protocol, which can be gone on from.",
+        streams=("text/event-stream",),
+    ),
+    _route("GET", "/v1/responses/{id}", openai_responses.read, "A response that was kept.", reply=dict),
+    _route("DELETE", "/v1/responses/{id}", openai_responses.delete, "Forget a response.", reply=dict),
+    _openai("/v1/embeddings", openai.embeddings, "Embeddings, of the connected server."),
+    _openai(
+        "/v1/completions",
+        openai.completions,
+        "A completion of the old kind, of the connected server.",
+        streams=("text/event-stream",),
+    ),
     _route("GET", "/api/health", status.health, "Whether each part is well.", open=True, reply=status.Health),
     _route("GET", "/healthz", status.alive, "Whether the process is alive.", open=True, reply=status.Alive),
     _route("GET", "/readyz", status.ready, "Whether it can do its work (503 if not).", open=True, reply=status.Health),

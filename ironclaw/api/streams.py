@@ -139,6 +139,32 @@ class StreamClient:
         raise ConnectionResetError
 
 
+@contextlib.contextmanager
+def ended_with_client(request: web.Request) -> Iterator[StreamClient]:
+    """Cancel the handler when its client has gone, or at shutdown: what it has begun elsewhere is to end at once.
+
+    aiohttp does so itself only where its runner was told to, and a host owns its runner.
+    """
+    client = StreamClient(connected(request), sse_frames, None, b"")
+    task = asyncio.current_task()
+    assert task is not None
+
+    def leave(_: object) -> None:
+        task.cancel()
+
+    client.closed.add_done_callback(leave)
+    try:
+        with request.app[OPEN_STREAMS].holding(client, client.cut):
+            yield client
+    finally:
+        client.closed.remove_done_callback(leave)
+
+
+def keep_alive(request: web.Request, client: StreamClient) -> None:
+    """Let the common heartbeat write comments to a stream of whole lines, once its head is out."""
+    client.beat = chunk(_SSE_COMMENT) if request.version >= (1, 1) else _SSE_COMMENT
+
+
 class OpenStreams:
     """All open streams of one application: their common heartbeat, and their end at shutdown."""
 

@@ -9,11 +9,13 @@ import attrs
 
 from ironclaw.errors import ProviderError
 from ironclaw.llm.address import variants
-from ironclaw.llm.endpoint import Endpoint, ModelInfo
+from ironclaw.llm.endpoint import Endpoint, ModelInfo, Timeouts
 from ironclaw.llm.known import first_chat_model, title_of
 from ironclaw.llm.models import Abilities, Delta, Finished, ModelRequest, Waiting
 from ironclaw.llm.provider import Provider
+from ironclaw.llm.replies import patience
 from ironclaw.llm.servers import Dialer
+from ironclaw.llm.transport import ModelHTTP, ModelStream
 
 Source = Literal["environment", "page", "host", "found"]
 State = Literal["none", "ready", "loading", "unreachable", "key_refused", "model_missing"]
@@ -81,6 +83,10 @@ class Link:
         assert self._host is not None
         return self._host
 
+    async def target(self, model: str | None) -> "Target | None":
+        """Where calls in OpenAI's protocol are passed through to; None: they can't be. Raises as `dial` does."""
+        return None
+
     async def check(self) -> None:
         """Ask the server how things are, and set the state by that. Of a host's own provider only its calls tell."""
 
@@ -93,6 +99,15 @@ class Link:
         before, self.state, self.error = self.state, state, error
         if before != state:
             self._changed()
+
+    def failed(self, error: ProviderError, model: str) -> None:
+        """Take note of how a call of *model* has failed."""
+        state = _STATES.get(error.code)
+        of_another_model = state == "model_missing" and model != self.model
+        if state is not None and not of_another_model:
+            self.saw(state, error)
+        elif self.state == "loading":
+            self.saw("ready")
 
 
 class ServerLink(Link):
@@ -117,6 +132,7 @@ class ServerLink(Link):
         self._endpoint = endpoint
         self._model = model
         self._settled = settled
+        self._target: tuple[Endpoint, Target] | None = None
         self._asking = asyncio.Lock()
 
     @property
@@ -144,12 +160,34 @@ class ServerLink(Link):
 
         Raises *ProviderError* when the server does not say it.
         """
+        wanted = await self._find_out(model)
+        abilities = self.abilities if wanted == self.model else self._dialer.assumed(self._endpoint)
+        return self._dialer.provider(self.endpoint, wanted, abilities)
+
+    async def target(self, model: str | None) -> "Target":
+        """Where calls in OpenAI's protocol are passed through to: of Ollama, its part that speaks it."""
+        try:
+            wanted = await self._find_out(model)
+        except ProviderError as error:
+            self.failed(error, model or "")
+            raise
+        last = self._target
+        if last is None or last[0] is not self.endpoint or last[1].model != wanted:
+            last = self._target = (self.endpoint, self._make_target(self.endpoint, wanted))
+        return last[1]
+
+    def _make_target(self, endpoint: Endpoint, model: str) -> "Target":
+        if endpoint.kind == "ollama":
+            endpoint = attrs.evolve(endpoint, kind="openai", base_url=f"{endpoint.base_url}/v1")
+        return Target(self, self._dialer.http, endpoint, model, patience(endpoint, self._dialer.timeouts))
+
+    async def _find_out(self, model: str | None) -> str:
+        """The model that is meant; from then on the server's address is known too."""
         if self._settled is None and (self._model is None or len(variants(self._endpoint)) > 1):
             await self._settle()
         wanted = model or self.model
         assert wanted is not None
-        abilities = self.abilities if wanted == self.model else self._dialer.assumed(self._endpoint)
-        return self._dialer.provider(self.endpoint, wanted, abilities)
+        return wanted
 
     async def check(self) -> None:
         """Ask the server for its models, and set the state by that."""
@@ -196,6 +234,37 @@ class ServerLink(Link):
         raise telling
 
 
+@attrs.frozen
+class Target:
+    """One model of a link's server, for calls that a client has written itself. It speaks OpenAI's protocol."""
+
+    link: Link
+    http: ModelHTTP
+    endpoint: Endpoint
+    model: str
+    timeouts: Timeouts
+
+    @property
+    def name(self) -> str:
+        """What the provider is called."""
+        return self.endpoint.name
+
+    @property
+    def local(self) -> bool:
+        """Whether it runs at home: its tokens cost nothing."""
+        return self.endpoint.local
+
+    async def post(self, path: str, body: bytes) -> ModelStream:
+        """Send a call; the answer, which began well. Raises *ProviderError*."""
+        try:
+            stream = await self.http.open(self.endpoint, path, body, model=self.model, timeouts=self.timeouts)
+        except ProviderError as error:
+            self.link.failed(error, self.model)
+            raise
+        self.link.saw("ready")
+        return stream
+
+
 def _how_telling(error: ProviderError) -> int:
     """Which of several failures says most of what is wrong; the lowest does."""
     return ("key_refused", "unreachable").index(error.code) if error.code in {"key_refused", "unreachable"} else 2
@@ -237,19 +306,11 @@ class _Watched:
                     self._see(delta)
                     yield delta
         except ProviderError as error:
-            self._see_failure(error)
+            self._link.failed(error, self.model)
             raise
 
     def _see(self, delta: Delta) -> None:
         if isinstance(delta, Waiting):
             self._link.saw("loading")
         elif isinstance(delta, Finished) or self._link.state == "loading":
-            self._link.saw("ready")
-
-    def _see_failure(self, error: ProviderError) -> None:
-        state = _STATES.get(error.code)
-        of_another_model = state == "model_missing" and self.model != self._link.model
-        if state is not None and not of_another_model:
-            self._link.saw(state, error)
-        elif self._link.state == "loading":
             self._link.saw("ready")

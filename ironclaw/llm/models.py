@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 import attrs
 
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
+
 
 @attrs.frozen
 class ToolCall:
@@ -119,7 +121,7 @@ class Waiting:
 class Finished:
     """The end of a reply; without it a reply counts as cut off."""
 
-    reason: Literal["stop", "length", "tool_calls", "content_filter"]
+    reason: FinishReason
     usage: Usage = Usage()
 
 

@@ -69,7 +69,7 @@ class OpenAIProvider:
         try:
             return await self._post(request)
         except ProviderError as error:
-            if not (self._asks_usage and _names_stream_options(error)):
+            if not (self._asks_usage and names_stream_options(error)):
                 raise
         self._asks_usage = False
         return await self._post(request)
@@ -203,7 +203,8 @@ def _call(call: ToolCall) -> dict[str, Any]:
     return {"id": call.call_id, "type": "function", "function": {"name": call.name, "arguments": written}}
 
 
-def _names_stream_options(error: ProviderError) -> bool:
+def names_stream_options(error: ProviderError) -> bool:
+    """Whether a server refuses a call because it was asked for the usage of a stream."""
     return error.status in {400, 422} and "stream_options" in error.what
 
 

@@ -4,6 +4,7 @@ A request is tried again only while nothing of its answer was read. Neither head
 """
 
 import asyncio
+import functools
 import random
 from collections.abc import Mapping
 from typing import Any
@@ -65,9 +66,13 @@ class ModelStream:
 
     async def read(self, seconds: float, *, began: bool) -> bytes:
         """What is there next, at least one byte of it; nothing at the end. Raises as `lines` does."""
+        content = self._response.content
         try:
+            # Most of the time it is there already, and a timer would cost as much as the read.
+            if data := content.read_nowait():
+                return data
             async with asyncio.timeout(seconds):
-                return await self._response.content.readany()
+                return await content.readany()
         except TimeoutError:
             raise self._failures.silent(seconds, began=began) from None
         except aiohttp.ClientError:
@@ -172,7 +177,7 @@ class ModelHTTP:
             data=request.body,
             headers=request.headers,
             allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=None, connect=connect),
+            timeout=_connect_within(connect),
             proxy=None if request.failures.endpoint.local else proxy_for(request.url),
         )
 
@@ -205,10 +210,15 @@ def _request(failures: Failures, path: str, body: bytes | None) -> _Request:
         "User-Agent": f"ironclaw/{__version__}",
     }
     if key := failures.endpoint.api_key:
-        if not all("!" <= character <= "~" for character in key):
+        if not (key.isascii() and key.isprintable() and " " not in key):
             raise failures.malformed_key()
         headers["Authorization"] = f"Bearer {key}"
     return _Request(failures.endpoint.base_url + path, body, headers, failures)
+
+
+@functools.lru_cache(maxsize=16)
+def _connect_within(seconds: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=None, connect=seconds)
 
 
 def proxy_for(url: str) -> str | None:

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 MAX_NOTE = 1 << 20
 MAX_FILE = 16 << 20
-MAX_NOTES = 20_000
+MAX_NOTES = 200_000
 _BLOCK = 1 << 20
 
 T = TypeVar("T")
@@ -101,7 +101,7 @@ class Notes:
             os.close(file.descriptor)
 
     async def all_notes(self) -> Sequence[NoteInfo]:
-        """Every note, the newest first (at most 20,000). Linked folders and files are not followed."""
+        """Every note, the newest first (at most 200,000). Linked folders and files are not followed."""
         return await asyncio.to_thread(self.scan)
 
     async def count(self) -> int:

@@ -2,16 +2,20 @@
 
 `GET /healthz`, `GET /echo` and `POST /echo` (JSON out, JSON in and out), `GET /events` (SSE, one queue for each
 subscriber, the way most programs do it), `POST /publish?events=N&size=S&last=L` (feeds them), `GET /ws` (a WebSocket).
+`POST /v1/chat/completions` passes bytes through to the server that `UPSTREAM` names, looking at nothing.
 Run as `python bare.py PORT`.
 """
 
 import asyncio
+import os
 import sys
+from collections.abc import AsyncIterator
 
 import orjson
-from aiohttp import web
+from aiohttp import ClientSession, TCPConnector, web
 
 FIRST = 0.02  # seconds until the first event, as with a model
+SESSION: web.AppKey[ClientSession] = web.AppKey("session", ClientSession)
 QUEUES: web.AppKey[set[asyncio.Queue[bytes]]] = web.AppKey("queues", set)
 
 
@@ -78,9 +82,33 @@ async def socket(request: web.Request) -> web.StreamResponse:
     return response
 
 
+async def proxy(request: web.Request) -> web.StreamResponse:
+    """The least that a proxy can do: a reply as it is, a stream read by read."""
+    url = os.environ["UPSTREAM"] + request.path
+    headers = {"Content-Type": "application/json"}
+    async with request.app[SESSION].post(url, data=await request.read(), headers=headers) as answer:
+        kind = {"Content-Type": answer.headers["Content-Type"]}
+        if not kind["Content-Type"].startswith("text/event-stream"):
+            return web.Response(status=answer.status, body=await answer.read(), headers=kind)
+        response = web.StreamResponse(status=answer.status, headers=kind)
+        await response.prepare(request)
+        async for data in answer.content.iter_any():
+            await response.write(data)
+        await response.write_eof()
+        return response
+
+
+async def session(app: web.Application) -> AsyncIterator[None]:
+    """The one session to the upstream."""
+    async with ClientSession(connector=TCPConnector(limit=0)) as app[SESSION]:
+        yield
+
+
 def application() -> web.Application:
     """The server."""
     app = web.Application()
+    app.cleanup_ctx.append(session)
+    app.router.add_post("/v1/chat/completions", proxy)
     app[QUEUES] = set()
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/echo", echo)

@@ -29,9 +29,16 @@ _START = 30.0
 
 
 class Server:
-    """One server process on the server's core, listening on a port that was free."""
+    """One server process on a core of its own, the server's, listening on a port that was free."""
 
-    def __init__(self, argv: Sequence[str], env: dict[str, str] | None = None, log: Path | None = None) -> None:
+    def __init__(
+        self,
+        argv: Sequence[str],
+        env: dict[str, str] | None = None,
+        log: Path | None = None,
+        *,
+        core: int = SERVER_CORE,
+    ) -> None:
         self.port = free_port()
         given = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
         path = os.pathsep.join(filter(None, (str(ROOT), given.get("PYTHONPATH", ""))))
@@ -45,7 +52,7 @@ class Server:
                 stdout=out,
                 stderr=out,
                 start_new_session=True,
-                preexec_fn=lambda: os.sched_setaffinity(0, {SERVER_CORE}),  # noqa: PLW1509 - there is one thread here
+                preexec_fn=lambda: os.sched_setaffinity(0, {core}),  # noqa: PLW1509 - there is one thread here
             )
         self.facts = psutil.Process(self._process.pid)
 
@@ -94,9 +101,14 @@ class Server:
                 self._process.wait(8)
 
 
-def bare() -> Server:
+def bare(**env: str) -> Server:
     """The bare server of bare.py."""
-    return Server([str(HERE / "bare.py"), "{port}"])
+    return Server([str(HERE / "bare.py"), "{port}"], env)
+
+
+def upstream() -> Server:
+    """The model server of upstream.py, on the client's core."""
+    return Server([str(HERE / "upstream.py"), "{port}"], core=CLIENT_CORE)
 
 
 def gateway(home: Path, **env: str) -> Server:

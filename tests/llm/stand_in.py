@@ -1,6 +1,6 @@
 """A scripted model server as a process of its own: `python tests/llm/stand_in.py --log FILE [--port N] [--host H]`.
 
-It speaks /v1/chat/completions (streamed and plain), /v1/models, /api/chat, /api/tags, /api/show and /api/ps.
+It speaks /v1/chat/completions (streamed and plain), /v1/completions, /v1/embeddings, /v1/models, /api/chat, /api/tags, /api/show and /api/ps.
 
 What it answers is chosen by the request's model name (anything after `@` is ignored, a tag `:latest` too):
 
@@ -115,6 +115,10 @@ class StandIn:
                 return web.json_response({"models": [{"name": _tagged(one)} for one in self._facts["loaded"]]})
             case "/api/show":
                 return web.json_response(self._facts["show"])
+            case "/v1/embeddings":
+                return web.json_response(_embeddings(body))
+            case "/v1/completions":
+                return web.json_response(_completion(body))
             case "/v1/chat/completions" | "/api/chat":
                 ollama = request.path == "/api/chat"
                 return await self._play(request, number, self._next(body, ollama=ollama))
@@ -266,6 +270,31 @@ def _plain(model: str, pieces: list[Piece]) -> dict[str, Any]:
     usage = {"prompt_tokens": _USAGE[0], "completion_tokens": _USAGE[1], "total_tokens": sum(_USAGE)}
     choice = {"index": 0, "message": message, "finish_reason": "tool_calls" if calls else "stop"}
     return {"id": "1", "object": "chat.completion", "created": 1, "model": model, "choices": [choice], "usage": usage}
+
+
+def _embeddings(body: dict[str, Any]) -> dict[str, Any]:
+    """For each text two numbers: its length, and 0.5."""
+    given = body["input"] if isinstance(body["input"], list) else [body["input"]]
+    vectors: list[Any] = [[float(len(one)), 0.5] for one in given]
+    if body.get("encoding_format") == "base64":
+        vectors = [base64.b64encode(struct.pack("<2f", *one)).decode() for one in vectors]
+    listed = [{"object": "embedding", "index": n, "embedding": one} for n, one in enumerate(vectors)]
+    usage = {"prompt_tokens": _USAGE[0], "total_tokens": _USAGE[0]}
+    return {"object": "list", "data": listed, "model": body["model"], "usage": usage}
+
+
+def _completion(body: dict[str, Any]) -> dict[str, Any]:
+    """A completion of the old kind: the prompt again."""
+    choice = {"index": 0, "text": body["prompt"], "logprobs": None, "finish_reason": "stop"}
+    usage = {"prompt_tokens": _USAGE[0], "completion_tokens": _USAGE[1], "total_tokens": sum(_USAGE)}
+    return {
+        "id": "1",
+        "object": "text_completion",
+        "created": 1,
+        "model": body["model"],
+        "choices": [choice],
+        "usage": usage,
+    }
 
 
 def _ollama(model: str, pieces: list[Piece]) -> Iterator[Step]:

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { addressOf, readRoute } from "../../web/js/route.js";
+import { addressOf, placeOf, readRoute } from "../../web/js/route.js";
 
 test("the list, a thread, a message", () => {
   assert.deepEqual(readRoute("#/chat"), { listed: true, threadId: null, messageId: null });
@@ -21,4 +21,9 @@ test("what is written can be read", () => {
     const { threadId, messageId } = readRoute(addressOf(thread, message));
     assert.deepEqual([threadId, messageId], [thread, message]);
   }
+});
+
+test("the place is the first part of the address", () => {
+  assert.deepEqual(["#/chat", "#/chat/t/m", "#/system", "#/notes/a/b.md"].map(placeOf), ["chat", "chat", "system", "notes"]);
+  assert.deepEqual(["", "#", "#/", "#/Chat", "#token=x", "#/chat?x"].map(placeOf), [null, null, null, null, null, null]);
 });

@@ -86,3 +86,12 @@ test("a long first message is cut for the title", () => {
   made.apply(event("user_message", "a", { content: "x".repeat(80) }), "a");
   assert.equal(made.find("a").title, `${"x".repeat(59)}…`);
 });
+
+test("a thread in which a call waits needs an answer until the turn goes on", () => {
+  const made = book(thread("a"));
+  made.apply(event("approval_needed", "a"), "a");
+  assert.equal(made.find("a").state, "waiting");
+  assert.equal(made.apply(event("approval_settled", "a"), "a"), "same");
+  made.apply(event("thinking", "a"), "a");
+  assert.equal(made.find("a").state, "running");
+});

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { clock, dayAndTime, duration, fullTime, shortTime } from "../../web/js/times.js";
+import { clock, dayAndTime, dayName, duration, fullTime, roughly, shortTime } from "../../web/js/times.js";
 
 const NOW = new Date(2026, 2, 3, 14, 2, 9);
 
@@ -32,4 +32,9 @@ test("the tooltip has everything", () => {
 test("durations", () => {
   const said = [0, 40.4, 999, 2100, 59949, 59950, 72000, 7500000].map(duration);
   assert.deepEqual(said, ["0 ms", "40 ms", "999 ms", "2.1 s", "59.9 s", "1 min 0 s", "1 min 12 s", "2 h 5 min"]);
+});
+
+test("a day without a time is of no time zone, and a span goes by its largest unit", () => {
+  assert.equal(dayName("2026-03-01"), "1 Mar");
+  assert.deepEqual([0, 1, 59, 60, 7199, 3 * 86400].map(roughly), ["0 seconds", "1 second", "59 seconds", "1 minute", "1 hour", "3 days"]);
 });

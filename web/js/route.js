@@ -1,6 +1,12 @@
-/** Where the page is, as its address says: `#/chat`, `#/chat/THREAD`, `#/chat/THREAD/MESSAGE`. Pure. */
+/** Where the page is, as its address says: `#/PLACE/…`; in the chat `#/chat`, `#/chat/THREAD`, `#/chat/THREAD/MESSAGE`. Pure. */
 
+const PLACE = /^#\/([a-z]+)(?:\/|$)/;
 const CHAT = /^#\/chat(?:\/([^/]+))?(?:\/([^/]+))?$/;
+
+/** The name of the place, or null where the address names none. */
+export function placeOf(hash) {
+  return PLACE.exec(hash)?.[1] ?? null;
+}
 
 /**
  * @typedef {{listed: boolean, threadId: string|null, messageId: string|null}} Route

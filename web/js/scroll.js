@@ -62,7 +62,7 @@ export class ScrollFollower extends EventTarget {
   }
 
   #settle() {
-    if (!this.following) return;
+    if (!this.following || this.#items.children.length === 0) return;
     this.#scroller.scrollTop = this.#scroller.scrollHeight;
     this.#lastTop = this.#scroller.scrollTop;
   }

@@ -25,7 +25,12 @@ export class EventStream extends EventTarget {
     this.#api = api;
   }
 
-  /** Opens (or opens anew) after the event *lastId*. */
+  /** The last event that was seen, or from which on was asked; null: none yet. */
+  get lastId() {
+    return this.#lastId;
+  }
+
+  /** Opens (or opens anew) after the event *lastId*; null: from now on. */
   start(lastId) {
     this.close();
     this.#lastId = lastId;

@@ -1,6 +1,7 @@
 /** What is known of the threads: the list as it was read, moved on by events. Pure. */
 
 const ENDS = new Set(["response", "stopped", "turn_failed"]);
+const STATES = { thinking: "running", approval_needed: "waiting" };
 const LONGEST_TITLE = 60;
 
 /** @typedef {{id: string, title: string, pinned: boolean, updated_at: string, turn_count: number, state: string}} Thread */
@@ -80,12 +81,12 @@ export class ThreadBook {
   apply({ name, data }, open, now = new Date()) {
     const { thread_id: id } = data;
     if (name === "thread_updated") return this.#updated(id, data.change);
-    if (name !== "user_message" && name !== "thinking" && !ENDS.has(name)) return "same";
+    if (name !== "user_message" && !(name in STATES) && !ENDS.has(name)) return "same";
     const thread = this.#threads.get(id);
     if (ENDS.has(name) && name !== "stopped" && id !== open) this.#unread.add(id);
     if (!thread) return "unknown";
     if (name === "user_message") this.#said(thread, data, now);
-    else if (name === "thinking") this.#threads.set(id, { ...thread, state: "running" });
+    else if (name in STATES) this.#threads.set(id, { ...thread, state: STATES[name] });
     else if ((this.#newest.get(id) ?? data.message_id) === data.message_id) this.#threads.set(id, { ...thread, state: "idle" });
     return "changed";
   }

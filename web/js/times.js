@@ -23,6 +23,20 @@ export function dayAndTime(date, now = new Date()) {
   return daysBetween(date, now) === 0 ? day : `${day} ${clock(date)}`;
 }
 
+/** "3 Mar" of "2026-03-03", a day without a time. */
+export function dayName(day) {
+  const [, month, date] = day.split("-").map(Number);
+  return `${date} ${MONTHS[month - 1]}`;
+}
+
+/** "3 days", "1 hour": a span in its largest unit. */
+export function roughly(seconds) {
+  const [count, unit] = [[86400, "day"], [3600, "hour"], [60, "minute"], [1, "second"]]
+    .map(([size, name]) => [Math.floor(seconds / size), name])
+    .find(([number, name]) => number > 0 || name === "second");
+  return `${count} ${unit}${count === 1 ? "" : "s"}`;
+}
+
 /** "Tuesday 3 Mar 2026, 14:02:09", for a tooltip. */
 export function fullTime(date) {
   const day = `${DAYS[date.getDay()]} ${date.getDate()} ${MONTHS[date.getMonth()]} ${date.getFullYear()}`;

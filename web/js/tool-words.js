@@ -1,13 +1,13 @@
 /** What the agent does, in plain words. Tools that are not known here go by their name. Pure. */
 
 const WORDS = new Map([
-  ["MemorySearch", ["Searching notes", "Searched notes"]],
-  ["MemoryTodos", ["Looking for todos", "Looked for todos"]],
-  ["FileRead", ["Reading a note", "Read a note"]],
-  ["FileList", ["Listing notes", "Listed notes"]],
-  ["FileAppend", ["Adding to a note", "Added to a note"]],
-  ["Status", ["Looking at the gateway", "Looked at the gateway"]],
-  ["Time", ["Looking at the clock", "Looked at the clock"]],
+  ["MemorySearch", ["Searching notes", "Searched notes", "search notes"]],
+  ["MemoryTodos", ["Looking for todos", "Looked for todos", "look for todos"]],
+  ["FileRead", ["Reading a note", "Read a note", "read a note"]],
+  ["FileList", ["Listing notes", "Listed notes", "list notes"]],
+  ["FileAppend", ["Adding to a note", "Added to a note", "add to a note"]],
+  ["Status", ["Looking at the gateway", "Looked at the gateway", "look at the gateway"]],
+  ["Time", ["Looking at the clock", "Looked at the clock", "look at the clock"]],
 ]);
 
 export function doing(tool) {
@@ -16,4 +16,9 @@ export function doing(tool) {
 
 export function done(tool) {
   return WORDS.get(tool)?.[1] ?? tool;
+}
+
+/** What the agent asks to do: "add to a note". */
+export function wish(tool) {
+  return WORDS.get(tool)?.[2] ?? `use ${tool}`;
 }

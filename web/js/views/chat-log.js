@@ -22,7 +22,7 @@ export class ChatLog {
   }
 
   get running() {
-    return this.#turns.some((turn) => turn.state === "running");
+    return this.#turns.some((turn) => turn.state === "running" || turn.state === "waiting");
   }
 
   /** Whether the page shows the newest turn, and whether it shows the oldest one that was read. */
@@ -91,6 +91,11 @@ export class ChatLog {
   showAround(turn) {
     this.#window.around(this.#turns.indexOf(turn));
     this.#arrange();
+  }
+
+  /** Shows calls that wait for an answer, each in its turn. */
+  ask(approvals) {
+    for (const approval of approvals) this.find(approval.message_id)?.ask(approval);
   }
 
   /** Takes one event of this thread; whether it changed anything. */

@@ -1,8 +1,8 @@
-/** The chat: the list of threads, the open one beside it, and the one event stream for both. */
+/** The chat: the list of threads, and the open one beside it. */
 
 import { fromTemplate, part } from "../dom.js";
+import { budgetText } from "../money.js";
 import { addressOf, readRoute } from "../route.js";
-import { EventStream } from "../stream.js";
 import { Conversation } from "./conversation.js";
 import { troubleText } from "./notice.js";
 import { ThreadList } from "./thread-list.js";
@@ -11,58 +11,58 @@ import { UNTITLED } from "./thread-row.js";
 const NARROW = matchMedia("(max-width: 719px)");
 const TOUCH = matchMedia("(pointer: coarse)");
 
-/** Fires on its root: "connected" when the stream opens, "titled" with the open thread's title. */
+/** Fires on its root: "titled" with the open thread's title. */
 export class ChatView {
-  #api;
-  #status = null;
-  #started = false;
-  #everOpen = false;
+  #session;
+  #listed = false; // whether the list was read
+  #shown = false;
   #closed = new AbortController();
   #conversation = null;
 
-  constructor(api) {
+  constructor(session) {
     this.root = fromTemplate("chat");
-    this.#api = api;
-    this.list = new ThreadList(part(this.root, "threads"), api);
-    this.stream = new EventStream(api);
+    this.#session = session;
+    this.list = new ThreadList(part(this.root, "threads"), session.api);
     this.#listen();
   }
 
-  opened() {
-    this.#goTo();
-    this.#conversation?.composer.focus();
+  open() {
+    const [first, back] = [this.#conversation === null, !this.#shown];
+    this.#shown = true;
+    this.#moved({ back });
+    if (first) this.#conversation.composer.focus();
+  }
+
+  leave() {
+    this.#shown = false;
+    this.#conversation.leave();
+    this.list.open(this.#conversation.threadId, { seen: false });
+    delete document.body.dataset.screen;
   }
 
   close() {
     this.#closed.abort();
     this.#conversation?.close();
     this.list.close();
-    this.stream.close();
     delete document.body.dataset.screen;
-  }
-
-  /** @param {object} status the gateway's, for the introduction of an empty thread */
-  introduce(status) {
-    this.#status = status;
-    this.#conversation?.introduce(status);
   }
 
   #listen() {
     const { signal } = this.#closed;
-    this.stream.addEventListener("event", ({ detail }) => this.#take(detail));
-    this.stream.addEventListener("open", () => this.#connected());
-    this.stream.addEventListener("lost", ({ detail }) => this.#trouble(detail));
+    this.#session.addEventListener("event", ({ detail }) => this.#take(detail));
+    this.#session.addEventListener("connected", () => this.#connected());
+    this.#session.addEventListener("trouble", ({ detail }) => this.#trouble(detail));
+    this.#session.addEventListener("wake", () => this.#conversation?.wake());
+    this.#session.addEventListener("status", () => this.#conversation?.introduce(this.#session.status));
+    this.#session.addEventListener("approvals", () => this.#conversation?.ask());
     this.root.addEventListener("trouble", ({ detail }) => this.#trouble(detail));
     this.root.addEventListener("loaded", ({ detail }) => this.#loaded(detail));
     this.root.addEventListener("go", ({ detail }) => this.#push(addressOf(detail)));
     this.root.addEventListener("new", () => this.#new());
     this.root.addEventListener("changed", () => this.#title());
     part(this.root, "new").addEventListener("click", () => this.#new());
-    addEventListener("hashchange", () => this.#moved(), { signal });
-    NARROW.addEventListener("change", () => this.#goTo(), { signal });
-    addEventListener("online", () => this.#wake(), { signal });
-    document.addEventListener("visibilitychange", () => (document.hidden ? this.stream.unseen() : this.#wake()), { signal });
-    document.addEventListener("keydown", (event) => this.#key(event), { signal });
+    NARROW.addEventListener("change", () => this.#shown && this.#goTo(), { signal });
+    document.addEventListener("keydown", (event) => this.#shown && this.#key(event), { signal });
   }
 
   // Where we are
@@ -77,39 +77,39 @@ export class ChatView {
   }
 
   // A finger wants to see the page, not the keyboard.
-  #moved() {
-    this.#goTo();
+  #moved({ back = false } = {}) {
+    this.#goTo({ back });
     if (TOUCH.matches) return;
     if (this.#listOnly) this.list.roving.focus();
     else this.#conversation.composer.focus();
   }
 
-  #goTo() {
+  #goTo({ back = false } = {}) {
     const { listed, threadId, messageId } = readRoute(location.hash);
     document.body.dataset.screen = listed ? "list" : "thread";
     const stays = this.#conversation !== null && (listed || threadId === this.#conversation.threadId);
     if (!stays) this.#open(threadId, messageId);
     else if (messageId !== null && !listed) this.#conversation.reading.goTo(messageId);
+    else if (back) this.#conversation.back();
     this.list.open(this.#conversation.threadId, { seen: !this.#listOnly });
   }
 
   #open(threadId, messageId) {
     this.#conversation?.close();
-    this.#conversation = new Conversation(this.#api, threadId);
+    this.#conversation = new Conversation(this.#session, threadId);
     part(this.root, "conversation").replaceChildren(this.#conversation.root);
     this.#conversation.opened(messageId);
-    if (this.#status !== null) this.#conversation.introduce(this.#status);
+    if (this.#session.status !== null) this.#conversation.introduce(this.#session.status);
   }
 
   #loaded(page) {
     const { listed, threadId } = readRoute(location.hash);
-    if (threadId === null && !listed) history.replaceState(null, "", addressOf(page.thread_id));
-    this.list.open(page.thread_id, { seen: !this.#listOnly });
-    if (this.#started) return;
-    this.#started = true;
+    if (this.#shown && threadId === null && !listed) history.replaceState(null, "", addressOf(page.thread_id));
+    this.list.open(page.thread_id, { seen: this.#shown && !this.#listOnly });
     const lastIds = [page.last_id, page.in_progress?.last_id ?? page.last_id];
-    this.stream.start(Math.min(...lastIds.map(Number)));
-    this.list.load();
+    this.#session.begin(Math.min(...lastIds.map(Number)));
+    if (!this.#listed) this.list.load();
+    this.#listed = true;
   }
 
   #title() {
@@ -122,7 +122,7 @@ export class ChatView {
     const { threadId, blank, notice } = this.#conversation;
     try {
       const known = blank ? threadId : this.list.findBlank()?.id;
-      this.#push(addressOf(known ?? (await this.#api.createThread()).id));
+      this.#push(addressOf(known ?? (await this.#session.api.createThread()).id));
     } catch (error) {
       notice.tell(`No new conversation was made. ${error.message}`);
     }
@@ -136,14 +136,19 @@ export class ChatView {
       this.#conversation.load();
       return;
     }
+    if (event.name === "budget_warning") this.#conversation.notice.tell(budgetText(event.data));
     const { threadId } = this.#conversation;
     this.list.take(event);
     this.#conversation.take(event);
-    if (event.name === "thread_updated" && event.data.change === "deleted" && event.data.thread_id === threadId) this.#leave();
+    if (event.name === "thread_updated" && event.data.change === "deleted" && event.data.thread_id === threadId) this.#vacate();
   }
 
   // The open thread is gone.
-  #leave() {
+  #vacate() {
+    if (!this.#shown) {
+      this.#conversation.load(); // which finds that out
+      return;
+    }
     history.replaceState(null, "", NARROW.matches ? addressOf() : location.pathname + location.search);
     this.#open(null, null);
     this.#moved();
@@ -152,18 +157,11 @@ export class ChatView {
   #connected() {
     this.#conversation.notice.clear();
     this.list.notice.clear();
-    if (this.#everOpen || this.#status === null) this.root.dispatchEvent(new Event("connected"));
-    this.#everOpen = true;
   }
 
   #trouble({ error, wait }) {
     const { notice } = this.#listOnly ? this.list : this.#conversation;
-    notice.trouble(troubleText(error, wait, { first: !this.#everOpen }));
-  }
-
-  #wake() {
-    this.stream.wake();
-    this.#conversation.wake();
+    notice.trouble(troubleText(error, wait, { first: !this.#session.connected }));
   }
 
   // Keys

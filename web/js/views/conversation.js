@@ -1,41 +1,41 @@
 /** One thread: its history, what happens in it, and the composer, wired together. */
 
 import { copyCode } from "../clipboard.js";
-import { fromTemplate, part, randomKey } from "../dom.js";
-import { putLetter } from "../outbox.js";
+import { fromTemplate, part, setText } from "../dom.js";
+import { modelText } from "../model-words.js";
+import { Branching } from "./branching.js";
 import { ChatLog } from "./chat-log.js";
 import { Composer } from "./composer.js";
 import { Delivery } from "./delivery.js";
 import { Introduction } from "./introduction.js";
-import { toggleMenu } from "./menu.js";
 import { Notice } from "./notice.js";
 import { Reading } from "./reading.js";
 import { ThreadLoader } from "./thread-loader.js";
-import { editTurn } from "./turn-editor.js";
 
 /**
  * Fires on its root, bubbling: "loaded" with the history; "trouble" with `{error, wait}`; "go" with a thread to open;
  * "new" when a new one is asked for.
  */
 export class Conversation {
-  #api;
+  #session;
   #threadId;
   #loaded = false;
   #early = [];
   #stopping = false;
-  #status = null;
   #movesOn = false;
 
   /** @param {string|null} threadId null: the default thread */
-  constructor(api, threadId) {
+  constructor(session, threadId) {
+    const { api } = session;
     this.root = fromTemplate("conversation");
-    this.#api = api;
+    this.#session = session;
     this.#threadId = threadId;
     this.log = new ChatLog(part(this.root, "turns"));
     this.notice = new Notice(part(this.root, "notice"));
     this.composer = new Composer(part(this.root, "composer"));
-    this.introduction = new Introduction();
+    this.introduction = new Introduction(session);
     this.delivery = new Delivery(api, this.log);
+    this.branching = new Branching(api);
     this.loader = new ThreadLoader(api);
     this.reading = new Reading(this.root, this.log, this.loader);
     this.#listen();
@@ -56,6 +56,16 @@ export class Conversation {
     this.load(messageId);
   }
 
+  /** Another place takes its room on the page. */
+  leave() {
+    this.reading.leave();
+  }
+
+  /** It can be seen again: it is read on where it was left. */
+  back() {
+    if (this.#loaded) this.reading.opened(this.#threadId, null);
+  }
+
   close() {
     this.reading.close();
     this.notice.clear();
@@ -63,9 +73,9 @@ export class Conversation {
     this.delivery.close();
   }
 
-  /** @param {object} status the gateway's, for the introduction of an empty thread */
-  introduce(status) {
-    this.#status = status;
+  /** The gateway's status has been read: who answers, and who introduces an empty thread. */
+  introduce({ model }) {
+    setText(part(this.root, "answering"), modelText(model));
     this.#refresh();
   }
 
@@ -73,7 +83,7 @@ export class Conversation {
   async load(messageId = null) {
     this.reading.leave();
     this.#loaded = false;
-    const history = await this.loader.newest(this.#threadId).catch(() => this.#gone());
+    const history = await this.loader.newest(this.#threadId).catch(() => (this.root.dataset.gone = ""));
     if (!history) return;
     if (this.#threadId === null) {
       this.#threadId = history.thread_id;
@@ -82,6 +92,8 @@ export class Conversation {
     this.#loaded = true;
     part(this.root, "reading").hidden = true;
     this.log.replace(history);
+    if (history.pending_approval) this.log.ask([history.pending_approval]);
+    this.ask();
     for (const event of this.#early.splice(0)) this.take(event);
     this.#refresh();
     this.#fire("loaded", history);
@@ -99,6 +111,13 @@ export class Conversation {
     }
   }
 
+  /** Shows what is known to wait for an answer here. */
+  ask() {
+    if (!this.#loaded) return;
+    this.log.ask(this.#session.approvals.in(this.#threadId));
+    this.#refresh();
+  }
+
   wake() {
     this.loader.wake();
   }
@@ -108,12 +127,15 @@ export class Conversation {
     this.composer.addEventListener("stop", () => this.#stop());
     this.introduction.addEventListener("example", ({ detail }) => this.composer.fill(detail));
     this.delivery.addEventListener("sent", () => this.#refresh());
+    this.branching.addEventListener("go", ({ detail }) => this.#fire("go", detail));
+    this.branching.addEventListener("trouble", ({ detail }) => this.notice.tell(`No new conversation was made. ${detail.message}`));
     this.loader.addEventListener("trouble", ({ detail }) => this.#fire("trouble", detail));
     this.reading.addEventListener("trouble", ({ detail }) => this.notice.tell(`Earlier messages can't be read. ${detail.message}`));
     this.root.addEventListener("retry", ({ detail }) => this.#retry(detail));
     this.root.addEventListener("edit", ({ detail }) => this.#edit(detail));
     this.root.addEventListener("again", ({ detail }) => this.#send(detail.message));
-    this.root.addEventListener("more", ({ detail }) => this.#more(detail));
+    this.root.addEventListener("more", ({ detail }) => this.branching.menu(detail, this.#threadId));
+    this.root.addEventListener("answer", ({ detail }) => detail.settle(this.#session.api));
     part(this.root, "instead").addEventListener("click", () => this.#fire("new"));
     part(this.root, "pill").addEventListener("click", () => this.composer.focus());
     part(this.root, "turns").addEventListener("click", ({ target }) => target.matches(".copy") && copyCode(target));
@@ -126,10 +148,6 @@ export class Conversation {
   #resume() {
     this.composer.keepDraftOf(this.#threadId);
     this.delivery.resume(this.#threadId);
-  }
-
-  #gone() {
-    this.root.dataset.gone = "";
   }
 
   #threadChanged({ thread_id: id, change }) {
@@ -158,27 +176,10 @@ export class Conversation {
     this.#refresh();
   }
 
-  #more(turn) {
-    toggleMenu(part(turn.root, "more"), "This message", [
-      { label: "Edit in a new conversation", act: () => editTurn(turn, (text) => this.#branch(turn, text)) },
-      { label: "Retry in a new conversation", act: () => this.#branch(turn, turn.message) },
-    ]);
-  }
-
-  async #branch(turn, text) {
-    try {
-      const { id } = await this.#api.forkThread(this.#threadId, turn.id);
-      putLetter({ key: randomKey(), text, threadId: id, reason: null });
-      this.#fire("go", id);
-    } catch (error) {
-      this.notice.tell(`No new conversation was made. ${error.message}`);
-    }
-  }
-
   async #stop() {
     this.#stopping = true;
     this.#refresh();
-    const stopped = await this.#api.stop(this.#threadId, { waiting: !this.log.running }).catch((error) => this.notice.tell(`Not stopped. ${error.message}`));
+    const stopped = await this.#session.api.stop(this.#threadId, { waiting: !this.log.running }).catch((error) => this.notice.tell(`Not stopped. ${error.message}`));
     if (stopped && stopped.status !== "idle") return;
     this.#stopping = false;
     this.#refresh();
@@ -192,7 +193,7 @@ export class Conversation {
     if (!active) this.#stopping = false;
     this.composer.show(!active ? "idle" : this.#stopping ? "stopping" : "running");
     this.reading.refresh();
-    if (this.blank && this.#status !== null) this.introduction.showIn(part(this.root, "content"), this.#status);
+    if (this.blank && this.#session.status !== null) this.introduction.showIn(part(this.root, "content"));
     else this.introduction.hide();
   }
 }

@@ -30,6 +30,11 @@ export class Notice {
     this.#timer = setTimeout(() => this.clear(), READING);
   }
 
+  /** Whether there is trouble. */
+  get shown() {
+    return this.#since !== null;
+  }
+
   clear() {
     clearTimeout(this.#timer);
     this.#since = null;

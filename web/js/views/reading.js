@@ -40,7 +40,7 @@ export class Reading extends EventTarget {
 
   /** Remembers the place for when the thread is opened again. */
   leave() {
-    if (this.#threadId !== null) tab.setValue(this.#name, this.#place());
+    if (this.#threadId !== null && this.#root.checkVisibility()) tab.setValue(this.#name, this.#place());
   }
 
   close() {

@@ -3,6 +3,7 @@
 import { fromTemplate, part, setText } from "../dom.js";
 import { duration } from "../times.js";
 import { doing, done } from "../tool-words.js";
+import { factNodes } from "./facts.js";
 
 const SHOWN = 2;
 
@@ -64,8 +65,7 @@ class Step {
     this.name = name;
     this.root = fromTemplate("step");
     setText(part(this.root, "name"), `${doing(name)}…`);
-    this.#tell("Tool", name);
-    for (const [parameter, value] of Object.entries(parameters ?? {})) this.#tell(parameter.replaceAll("_", " "), value);
+    this.#tell({ Tool: name, ...parameters });
   }
 
   end(preview, took, success) {
@@ -76,14 +76,11 @@ class Step {
     setText(part(this.root, "preview"), (preview ?? "").trim().split("\n")[0]);
     setText(part(this.root, "time"), took === null || took === undefined ? "" : duration(took));
     this.root.title = preview ?? "";
-    if (preview) this.#tell("Result", preview);
+    if (preview) this.#tell({ Result: preview });
   }
 
-  #tell(word, value) {
-    const [term, detail] = [document.createElement("dt"), document.createElement("dd")];
-    term.textContent = word;
-    detail.textContent = typeof value === "string" ? value : JSON.stringify(value);
-    part(this.root, "facts").append(term, detail);
+  #tell(facts) {
+    part(this.root, "facts").append(...factNodes(facts));
   }
 }
 

@@ -5,7 +5,7 @@ import { addressOf } from "../route.js";
 import { shortTime } from "../times.js";
 import { toggleMenu } from "./menu.js";
 
-const STATES = { queued: "waiting", running: "running" };
+const STATES = { queued: "waiting", running: "running", waiting: "Needs your answer" };
 export const UNTITLED = "New conversation";
 
 /** Fires on its root, bubbling: "rename" with `{id, title}`, "pin" with `{id, pinned}`, "export" with `{id, format}`, "delete" with `{id}`. */

@@ -1,15 +1,18 @@
 /** One turn: what was asked, what was done for it, what was answered, and how it ended. */
 
-import { announce, fromTemplate, part, setText, showText, timeNode } from "../dom.js";
+import { announce, fromTemplate, part, setText, showText } from "../dom.js";
 import { MarkdownView } from "../markdown.js";
-import { dayAndTime, duration } from "../times.js";
+import { ApprovalList } from "./approval-list.js";
+import { Reasoning } from "./reasoning.js";
 import { Steps } from "./steps.js";
+import { TurnEnding } from "./turn-ending.js";
 
 const OVER = new Set(["completed", "stopped", "failed", "interrupted"]);
-const WORDS = { stopped: "Stopped", failed: "No answer.", interrupted: "Interrupted." };
+const BEGINNING = "Processing your request..."; // what the gateway says of every turn that begins
 
 /**
- * `state`: sending, unsent (both only here), accepted, queued, running, completed, stopped, failed, interrupted.
+ * `state`: sending, unsent (both only here), accepted, queued, running, waiting (for a person), completed, stopped, failed,
+ * interrupted.
  * Fires "retry", "edit", "again" and "more", which bubble, from its root.
  */
 export class Turn {
@@ -19,6 +22,10 @@ export class Turn {
   #more;
   #answer;
   #steps;
+  #reasoning;
+  #ending;
+  #approvals;
+  #doing = "";
   #frame = null;
   #chunksAfter = 0;
   #position = 0;
@@ -31,6 +38,9 @@ export class Turn {
     this.#more = part(this.root, "more");
     this.#answer = new MarkdownView(part(this.root, "answer"));
     this.#steps = new Steps(part(this.root, "steps"));
+    this.#reasoning = new Reasoning(part(this.root, "reasoning"));
+    this.#approvals = new ApprovalList(part(this.root, "asked"), part(this.root, "answers"));
+    this.#ending = new TurnEnding(this.root);
     this.message = message;
     for (const name of ["retry", "edit", "again", "more"]) {
       part(this.root, name).addEventListener("click", () => this.root.dispatchEvent(new CustomEvent(name, { bubbles: true, detail: this })));
@@ -56,7 +66,7 @@ export class Turn {
   }
 
   get #word() {
-    return this.#facts.undone ? "Taken back" : WORDS[this.state];
+    return TurnEnding.word(this.state, this.#facts);
   }
 
   sending() {
@@ -82,6 +92,7 @@ export class Turn {
       if (call.success === null || call.success === undefined) this.#steps.started(call);
       else this.#steps.completed(call);
     }
+    if (data.state !== "waiting") this.#approvals.lapse();
     this.#chunksAfter = Number(progress?.last_id ?? 0);
     this.#text = data.response ?? progress?.content ?? "";
     this.#facts = { ...data, at: new Date(data.ended_at ?? data.created_at) };
@@ -92,31 +103,46 @@ export class Turn {
 
   /** Takes one event of this turn. */
   apply(name, data, eventId) {
+    if (name === "approval_settled") this.#approvals.settled(data);
     if (this.over) return;
-    if (name === "queued") this.#wait(data.position);
-    else if (name === "thinking" || name === "reasoning_chunk") this.#become("running");
+    if (name === "queued") this.#become("queued", data.position);
+    else if (name === "thinking") this.#think(data.message === BEGINNING ? "" : data.message);
+    else if (name === "reasoning_chunk") this.#reason(data.content);
     else if (name === "stream_chunk") this.#chunk(data.content, Number(eventId));
     else if (name === "tool_started") this.#step(() => this.#steps.started(data));
     else if (name === "tool_completed") this.#step(() => this.#steps.completed(data));
+    else if (name === "approval_needed") this.ask(data);
     else if (name === "response") this.#finish("completed", data);
     else if (name === "stopped") this.#finish("stopped", data);
     else if (name === "turn_failed") this.#finish(data.code === "interrupted" ? "interrupted" : "failed", data);
   }
 
-  #wait(position) {
-    this.#position = position;
-    this.#become("queued");
+  /** A call of this turn waits for a person. */
+  ask(request) {
+    if (!this.over && this.#approvals.ask(request)) this.#become("waiting");
+  }
+
+  #think(message) {
+    this.#doing = message;
+    this.#become("running");
+  }
+
+  #reason(content) {
+    this.#reasoning.add(content);
+    this.#think("");
   }
 
   #chunk(content, id) {
     if (id <= this.#chunksAfter) return;
     this.#text += content;
+    this.#doing = "";
     this.state = "running";
     this.#frame ??= requestAnimationFrame(() => this.#flush());
   }
 
   #step(change) {
     this.state = "running";
+    this.#doing = "";
     change();
     this.#show();
   }
@@ -141,14 +167,13 @@ export class Turn {
   #ended(error) {
     if (!this.over) return;
     this.#steps.close();
-    setText(part(this.root, "end-word"), this.#word ?? "");
-    setText(part(this.root, "end-reason"), this.state === "stopped" ? "" : (error?.message ?? ""));
-    part(this.root, "again").hidden = this.state === "stopped" || this.state === "completed";
-    this.#showMeta();
+    this.#approvals.lapse();
+    this.#ending.show(this.state, this.#facts, error);
   }
 
-  #become(state) {
+  #become(state, position = 0) {
     this.state = state;
+    this.#position = position;
     this.#show();
   }
 
@@ -166,15 +191,8 @@ export class Turn {
     if (this.state === "queued") return this.#position > 1 ? `Waiting, ${this.#position - 1} ahead` : "Waiting for its turn";
     if (this.state === "accepted") return "Thinking…";
     if (this.state !== "running") return "";
+    if (this.#doing !== "") return this.#doing;
     if (this.#text === "") return this.#steps.running ? "" : "Thinking…";
     return this.#steps.running ? "Working…" : "";
-  }
-
-  #showMeta() {
-    const { at, usage, cost_usd: cost, duration_ms: took } = this.#facts;
-    const tokens = usage?.total_tokens ? `${usage.total_tokens.toLocaleString("en")} tokens` : "";
-    const price = cost ? `$${cost < 0.01 ? cost.toFixed(4) : cost.toFixed(2)}` : "";
-    const rest = [took ? duration(took) : "", tokens, price].filter(Boolean).map((fact) => ` · ${fact}`);
-    part(this.root, "meta").replaceChildren(timeNode(at, dayAndTime(at)), rest.join(""));
   }
 }

@@ -1,0 +1,87 @@
+/** Requests to the gateway with the token, and its refusals as errors that can be shown as they are. Which there are: `api.js`. */
+
+const TIMEOUT = 30000;
+
+/** What the gateway or the network refused. `message` is for people. */
+export class ApiError extends Error {
+  /** @param {{code: string, message: string, status?: number, field?: string|null, retryAfter?: number}} parts */
+  constructor({ code, message, status = 0, field = null, retryAfter = 0 }) {
+    super(message);
+    this.code = code;
+    this.status = status;
+    this.field = field;
+    this.retryAfter = retryAfter;
+  }
+}
+
+/** Fires "refused" when the gateway does not take the token (any more). */
+export class Http extends EventTarget {
+  #token;
+
+  /** @param {string|null} token null: somebody before the gateway says who we are */
+  constructor(token) {
+    super();
+    this.#token = token;
+  }
+
+  /** What the gateway answers, read as JSON, within *patience* milliseconds. */
+  async json(method, path, { body, headers = {}, patience = TIMEOUT } = {}) {
+    const request = { method, headers: { Accept: "application/json", ...headers }, signal: timeout(patience) };
+    if (body !== undefined) {
+      request.body = JSON.stringify(body);
+      request.headers["Content-Type"] = "application/json";
+    }
+    const response = await this.fetch(path, request);
+    try {
+      return await response.json();
+    } catch {
+      throw unreachable();
+    }
+  }
+
+  /** The answer as it is. */
+  async fetch(path, request = {}) {
+    const signal = request.signal ?? timeout(TIMEOUT);
+    const response = await this.#attempt(path, { ...request, signal });
+    if (response.ok) return response;
+    const error = await errorOf(response);
+    if (error.status === 401) this.dispatchEvent(new Event("refused"));
+    throw error;
+  }
+
+  async #attempt(path, request) {
+    const headers = { ...request.headers };
+    if (this.#token !== null) {
+      // A header can't carry other characters: such a token is wrong without asking.
+      if (!/^[\x21-\x7e]+$/.test(this.#token)) return new Response(null, { status: 401 });
+      headers.Authorization = `Bearer ${this.#token}`;
+    }
+    try {
+      return await fetch(`./api/${path}`, { ...request, headers, cache: "no-store" });
+    } catch (error) {
+      if (error.name === "AbortError") throw error;
+      throw unreachable();
+    }
+  }
+}
+
+async function errorOf(response) {
+  const told = await response.json().then((body) => body.error, () => null);
+  return new ApiError({
+    code: told?.code ?? "unknown",
+    message: told?.message ?? `The gateway answered with an error (${response.status}). Try again in a moment.`,
+    status: response.status,
+    field: told?.field ?? null,
+    retryAfter: Number.parseInt(response.headers.get("Retry-After") ?? "", 10) || 0,
+  });
+}
+
+function unreachable() {
+  return new ApiError({ code: "unreachable", message: "The gateway can't be reached. Check that it is running and that you are on its network." });
+}
+
+function timeout(milliseconds) {
+  const controller = new AbortController();
+  setTimeout(() => controller.abort(new DOMException("too slow", "TimeoutError")), milliseconds);
+  return controller.signal;
+}

@@ -1,0 +1,94 @@
+/** The system: how the gateway is, which model answers, what it costs. */
+
+import { fromTemplate, part, setText } from "../dom.js";
+import { conditionText, unwellTexts } from "../condition.js";
+import { Budget } from "./budget.js";
+import { Costs } from "./costs.js";
+import { ModelCard } from "./model-card.js";
+import { Notice, troubleText } from "./notice.js";
+
+const MINUTE = 60000;
+const SPENT = new Set(["budget_warning", "response", "turn_failed"]);
+
+/** Fires "titled" on its root. */
+export class SystemView {
+  #session;
+  #shown = false;
+  #stale = null;
+  #minutes = setInterval(() => this.#shown && !document.hidden && this.#session.readStatus(), MINUTE);
+
+  constructor(session) {
+    this.root = fromTemplate("system");
+    this.#session = session;
+    this.notice = new Notice(part(this.root, "notice"));
+    this.card = new ModelCard(session);
+    this.costs = new Costs(this.root, session.api);
+    this.budget = new Budget(part(this.root, "budget"), session.api);
+    part(this.root, "model").append(this.card.root);
+    session.addEventListener("status", () => this.#show());
+    session.addEventListener("event", ({ detail }) => this.#take(detail));
+    session.addEventListener("connected", () => this.#connected());
+    session.addEventListener("trouble", ({ detail }) => this.#trouble(detail));
+  }
+
+  open() {
+    this.#shown = true;
+    this.root.dispatchEvent(new CustomEvent("titled", { detail: "System" }));
+    this.#session.readStatus();
+    this.#read();
+  }
+
+  leave() {
+    this.#shown = false;
+  }
+
+  close() {
+    clearInterval(this.#minutes);
+    clearTimeout(this.#stale);
+    this.notice.clear();
+  }
+
+  #read() {
+    this.card.refresh();
+    this.#readSpent();
+  }
+
+  #readSpent() {
+    clearTimeout(this.#stale);
+    this.#stale = null;
+    this.costs.refresh();
+    this.budget.refresh();
+  }
+
+  #show() {
+    const { status } = this.#session;
+    const unwell = unwellTexts(status);
+    setText(part(this.root, "sentence"), conditionText(status));
+    part(this.root, "unwell").hidden = unwell.length === 0;
+    part(this.root, "unwell").replaceChildren(...unwell.map(lineNode));
+  }
+
+  // Costs are written a moment after a turn has ended; several turns are read once.
+  #take({ name }) {
+    if (!this.#shown) return;
+    if (name === "reset") this.#read();
+    else if (SPENT.has(name)) this.#stale ??= setTimeout(() => this.#readSpent(), 5000);
+  }
+
+  #connected() {
+    const broken = this.notice.shown;
+    this.notice.clear();
+    if (this.#shown && broken) this.#read();
+  }
+
+  #trouble({ error, wait }) {
+    if (this.#shown) this.notice.trouble(troubleText(error, wait, { first: !this.#session.connected }));
+  }
+}
+
+function lineNode({ name, reason }) {
+  const [node, word] = [document.createElement("li"), document.createElement("strong")];
+  word.textContent = name;
+  node.append(word, ` ${reason}`);
+  return node;
+}
