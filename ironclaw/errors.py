@@ -54,6 +54,16 @@ class Conflict(IronclawError):  # noqa: N818
     code = "conflict"
 
 
+class Stale(IronclawError):  # noqa: N818
+    """The thing is not the one any more that the caller has read; *etag* is what it is now, None where it is gone."""
+
+    code = "stale"
+
+    def __init__(self, message: str, *, etag: str | None) -> None:
+        super().__init__(message)
+        self.etag = etag
+
+
 class TooLarge(IronclawError):  # noqa: N818
     """More bytes than the place takes."""
 

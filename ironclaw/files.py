@@ -2,37 +2,39 @@
 
 Names, suffixes and what a note is stand in `memory/workspace.py`. All functions here block for the time of the disk;
 callers on the event loop use a thread. What the system refuses becomes a domain error: *NotFound* for what is not there,
-*Invalid* for what may not be asked, *TooLarge*, *Unavailable* when the disk takes no more.
+*Invalid* for what may not be asked, *TooLarge*, *Unavailable* when the disk takes no more. A file is only ever replaced
+whole, and only where it is still the one that the caller has read (its *mark*), else *Changed*.
 """
 
 import contextlib
-import ctypes
 import errno
 import os
+import re
 import secrets
 import stat
-import struct
-import sys
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 import attrs
 
-from ironclaw.errors import Invalid, IronclawError, NotFound, TooLarge, Unavailable
+from ironclaw import beneath
+from ironclaw.errors import Conflict, Invalid, IronclawError, NotFound, TooLarge, Unavailable
 from ironclaw.redact import printable
 
 Root = Path | int
 """A folder: its path, or an open descriptor of it that stays the caller's."""
 
-# From linux/openat2.h; the system call has this number on every architecture Python runs on.
-_OPENAT2 = 437
-_RESOLVE_NO_MAGICLINKS = 0x02
-_RESOLVE_BENEATH = 0x08
-_ATTEMPTS = 64
+Mark = tuple[int, int, int, int]
+"""Tells whether a file is still the same, unchanged: inode, size, times of change."""
 
-_libc = ctypes.CDLL(None, use_errno=True)
-_libc.syscall.restype = ctypes.c_long
+MISSING: Mark = (0, 0, 0, 0)
+"""The mark of a file that is not there."""
+
+_IN_MEMORY = 1 << 20
+_TEMPORARY = re.compile(r"\.ironclaw-[0-9a-f]{16}\.tmp")
 
 _MISSING = {errno.ENOENT, errno.ENOTDIR}
 _OUTSIDE = {errno.EXDEV, errno.ELOOP}
@@ -43,10 +45,11 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 @attrs.frozen
 class Content:
-    """The bytes of a file, and when it was last changed (UTC)."""
+    """The bytes of a file, when it was last changed (UTC), and its mark."""
 
     data: bytes
     modified: datetime
+    mark: Mark = MISSING
 
 
 @attrs.frozen
@@ -85,7 +88,7 @@ def read_bytes(root: Root, path: str, *, limit: int) -> Content:
         data = b"" if info.st_size > limit else file.read(limit + 1)
     if max(info.st_size, len(data)) > limit:
         raise TooLarge(f"{printable(path)} has more than {limit:,} bytes.", field="path")
-    return Content(data, _moment(info.st_mtime))
+    return Content(data, moment(info.st_mtime), mark_of(info))
 
 
 def scan(root: Root, path: str = "") -> list[Entry]:
@@ -104,21 +107,60 @@ def scan(root: Root, path: str = "") -> list[Entry]:
     return [entry for entry in entries if entry is not None]
 
 
-def atomic_write(root: Root, path: str, data: bytes) -> None:
-    """Puts *data* in the file *path*, whole or not at all, and on the disk before it returns.
+class Changed(Conflict):
+    """The file is not the one any more that the caller has read."""
 
-    Missing folders are made; mode and owner of an existing file are kept. Raises *Invalid* when *path* is a link or no
-    regular file, *Unavailable* when the disk is full or read-only, else as `open_beneath`.
+
+def atomic_write(root: Root, path: str, data: bytes, mark: Mark | None = None) -> datetime:
+    """Puts *data* in the file *path*, whole or not at all, on the disk before it returns; its time of change.
+
+    Missing folders are made; mode and owner of an existing file are kept. With a *mark* only where that is the file's
+    now, else *Changed*. Raises *Invalid* when *path* is a link or no regular file, *Unavailable* when the disk is full or
+    read-only, else as `open_beneath`.
     """
-    *folders, name = _parts(path) or [""]
-    if not name:
-        raise Invalid("A file needs a name.", field="path")
-    with _root(root) as top, _explained(path):
-        folder = _open_or_make_folder(top, folders)
-        try:
-            _replace(folder, name, data, _regular_or_missing(folder, name, path))
-        finally:
-            os.close(folder)
+    with _folder_of(root, path, make=True) as (folder, name), _explained(path):
+        _check_mark(folder, name, path, mark)
+        return _replace(folder, name, path, data, mark)
+
+
+@contextlib.contextmanager
+def spool(root: Path) -> Iterator[IO[bytes]]:
+    """A file without a name for what is still coming in: in memory, beyond 1 MiB on the disk of *root*; gone at the end."""
+    with _explained("upload"), tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=str(root)) as file:
+        yield file
+
+
+def remove(root: Root, path: str, mark: Mark) -> None:
+    """Deletes the regular file *path* while *mark* is its mark, else *Changed*. Raises as `atomic_write`."""
+    with _folder_of(root, path) as (folder, name), _explained(path):
+        _check_mark(folder, name, path, mark)
+        os.unlink(name, dir_fd=folder)
+        os.fsync(folder)
+
+
+def move(root: Root, path: str, target: str, mark: Mark) -> None:
+    """Gives the regular file *path* the name *target*, where nothing may be yet. Raises *Conflict*, else as `remove`."""
+    with _folder_of(root, path) as (folder, name), _folder_of(root, target, make=True) as (into, new):
+        with _explained(path):
+            _check_mark(folder, name, path, mark)
+        with _explained(target):
+            _rename_new(folder, name, into, new, target)
+            os.fsync(into)
+            os.fsync(folder)
+
+
+def sweep(root: Path) -> None:
+    """Deletes what a killed process left of its writes beneath *root*. Links and hidden folders are not entered."""
+    for _, folders, names, descriptor in os.fwalk(root):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in filter(_TEMPORARY.fullmatch, names):
+            with contextlib.suppress(OSError):
+                os.unlink(name, dir_fd=descriptor)
+
+
+def mark_of(info: os.stat_result) -> Mark:
+    """The mark of the file that *info* is of."""
+    return info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns
 
 
 @contextlib.contextmanager
@@ -151,7 +193,7 @@ def _explain(code: int | None, shown: str) -> IronclawError | None:
     if code in _MISSING:
         return NotFound(f"There is no {shown} in the workspace.", field="path")
     if code in _FULL:
-        return Unavailable("The disk of the workspace is full or read-only; nothing was written.")
+        return Unavailable("The disk of the workspace is full or read-only; nothing was written.", code="disk_full")
     reasons = (
         (_OUTSIDE, "is a link that may not be followed"),
         (_NO_FILE, "is not a regular file"),
@@ -178,44 +220,8 @@ def _parts(path: str) -> list[str]:
 
 
 def _open(top: int, path: str, flags: int) -> int:
-    parts = _parts(path)
-    flags |= os.O_CLOEXEC
-    try:
-        return _openat2(top, os.fsencode(path or "."), flags)
-    except OSError as error:
-        # An old kernel knows no openat2, an old container runtime forbids it.
-        if error.errno not in {errno.ENOSYS, errno.EPERM}:
-            raise
-    return _open_stepwise(top, parts or ["."], flags)
-
-
-def _openat2(top: int, path: bytes, flags: int) -> int:
-    if sys.platform != "linux":
-        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
-    how = struct.pack("QQQ", flags, 0, _RESOLVE_BENEATH | _RESOLVE_NO_MAGICLINKS)
-    code = errno.EAGAIN
-    for _ in range(_ATTEMPTS):
-        descriptor: int = _libc.syscall(ctypes.c_long(_OPENAT2), top, path, how, ctypes.c_size_t(len(how)))
-        if descriptor >= 0:
-            return descriptor
-        code = ctypes.get_errno()
-        # EAGAIN: something was renamed meanwhile, so the kernel can't vouch for a `..` inside a link.
-        if code not in {errno.EAGAIN, errno.EINTR}:
-            break
-    raise OSError(code, os.strerror(code))
-
-
-def _open_stepwise(top: int, parts: list[str], flags: int) -> int:
-    """The same without openat2: one folder at a time, and no link is followed at all."""
-    here = os.dup(top)
-    try:
-        for part in parts[:-1]:
-            below = os.open(part, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here)
-            os.close(here)
-            here = below
-        return os.open(parts[-1], flags | os.O_NOFOLLOW, dir_fd=here)
-    finally:
-        os.close(here)
+    _parts(path)
+    return beneath.open_at(top, path, flags)
 
 
 def _must_be_regular(info: os.stat_result, path: str) -> None:
@@ -225,11 +231,11 @@ def _must_be_regular(info: os.stat_result, path: str) -> None:
         raise Invalid(f"{printable(path)} is not a regular file.", field="path")
 
 
-def _moment(seconds: float) -> datetime:
+def moment(seconds: float) -> datetime:
+    """A file's time in UTC; the epoch for one that no calendar has."""
     try:
         return datetime.fromtimestamp(seconds, UTC)
     except (OverflowError, ValueError, OSError):
-        # A file may carry any time at all, also one that no calendar has.
         return datetime.fromtimestamp(0, UTC)
 
 
@@ -243,7 +249,7 @@ def _entry(top: int, folder: str, item: "os.DirEntry[str]") -> Entry | None:
     is_folder = stat.S_ISDIR(info.st_mode)
     if not is_folder and not stat.S_ISREG(info.st_mode):
         return None
-    return Entry(item.name, is_folder, link, info.st_size, _moment(info.st_mtime))
+    return Entry(item.name, is_folder, link, info.st_size, moment(info.st_mtime))
 
 
 def _stat_link(top: int, path: str) -> os.stat_result:
@@ -278,7 +284,7 @@ def _regular_or_missing(folder: int, name: str, path: str) -> os.stat_result | N
     return info
 
 
-def _replace(folder: int, name: str, data: bytes, old: os.stat_result | None) -> None:
+def _replace(folder: int, name: str, path: str, data: bytes, mark: Mark | None) -> datetime:
     temporary = f".ironclaw-{secrets.token_hex(8)}.tmp"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(temporary, flags, 0o666, dir_fd=folder)
@@ -286,15 +292,46 @@ def _replace(folder: int, name: str, data: bytes, old: os.stat_result | None) ->
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
+            old = _regular_or_missing(folder, name, path)
             if old is not None:
                 _keep_owner_and_mode(descriptor, old)
             os.fsync(descriptor)
-        os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+            _check_mark(folder, name, path, mark)
+            os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+            modified = moment(os.fstat(descriptor).st_mtime)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary, dir_fd=folder)
         raise
     os.fsync(folder)
+    return modified
+
+
+def _check_mark(folder: int, name: str, path: str, mark: Mark | None) -> None:
+    info = _regular_or_missing(folder, name, path)
+    if mark is not None and mark != (MISSING if info is None else mark_of(info)):
+        raise Changed(f"{printable(path)} changes all the time. Try again.", field="path")
+
+
+@contextlib.contextmanager
+def _folder_of(root: Root, path: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
+    *folders, name = _parts(path) or [""]
+    if not name:
+        raise Invalid("A file needs a name.", field="path")
+    with _root(root) as top, _explained(path):
+        flags = os.O_RDONLY | os.O_DIRECTORY
+        folder = _open_or_make_folder(top, folders) if make else _open(top, "/".join(folders), flags)
+    try:
+        yield folder, name
+    finally:
+        os.close(folder)
+
+
+def _rename_new(folder: int, name: str, into: int, new: str, target: str) -> None:
+    try:
+        beneath.rename_new(folder, name, into, new)
+    except FileExistsError:
+        raise Conflict(f"There is a {printable(target)} already.", field="to") from None
 
 
 def _keep_owner_and_mode(descriptor: int, old: os.stat_result) -> None:

@@ -10,6 +10,7 @@ from ironclaw.agent import Agent, AgentLimits, Briefing, Policy, Toolbox
 from ironclaw.agent.clock import TIME
 from ironclaw.agent.web import web_tools
 from ironclaw.auth import Authenticate, TokenAuthority
+from ironclaw.chat.command_turns import UndoChanges
 from ironclaw.chat.schema import MIGRATIONS as CHAT
 from ironclaw.chat.search import MIGRATIONS as CHAT_SEARCH
 from ironclaw.chat.service import ChatService
@@ -25,7 +26,11 @@ from ironclaw.llm.models import Abilities
 from ironclaw.llm.prices import Prices
 from ironclaw.llm.provider import Provider
 from ironclaw.llm.store import MIGRATIONS as LLM
+from ironclaw.memory.outside import Outside
+from ironclaw.memory.search import Search
+from ironclaw.memory.store import MIGRATIONS as MEMORY
 from ironclaw.memory.tools import memory_tools
+from ironclaw.memory.versions import Versions
 from ironclaw.memory.workspace import Workspace
 from ironclaw.openai.agent_mode import AgentMode
 from ironclaw.openai.completions import Completions
@@ -47,7 +52,7 @@ from ironclaw.usage.store import MIGRATIONS as USAGE
 
 log = logging.getLogger(__name__)
 
-_MIGRATIONS = (*HUB, *SECRETS, *USAGE, *LLM, *CHAT, *CHAT_SEARCH, *RESPONSES)
+_MIGRATIONS = (*HUB, *SECRETS, *USAGE, *LLM, *CHAT, *CHAT_SEARCH, *MEMORY, *RESPONSES)
 
 
 @attrs.frozen(kw_only=True)
@@ -61,6 +66,7 @@ class Services:
     ledger: Ledger
     budgets: Budgets
     workspace: Workspace
+    search: Search
     model: ModelConnection
     chat: ChatService
     completions: Completions
@@ -89,14 +95,9 @@ async def open_services(
     Raises *ConfigError* when the home or the database can't be used.
     """
     async with contextlib.AsyncExitStack() as stack:
-        home = Home.open(settings)
-        stack.callback(home.close)
-        kept = read_token(settings, home.path)
-        token = kept or make_token(home.path)
-        redact.add(token)
+        home, token, token_is_new = _open_home(stack, settings)
         database, hub, ledger = await _open_store(stack, home, start_empty=start_empty)
-        workspace = Workspace(home.workspace)
-        await workspace.seed()
+        workspace, search = await _open_notes(stack, home, database, hub)
         builtin = BuiltinProvider(word_delay=settings.word_delay)
         slots = StreamSlots(settings.max_streams)
         model = await ModelConnection.open(
@@ -104,20 +105,29 @@ async def open_services(
         )
         stack.push_async_callback(model.aclose)
         status = StatusReader(
-            database=database, hub=hub, ledger=ledger, workspace=workspace, slots=slots, connection=model
+            database=database,
+            hub=hub,
+            ledger=ledger,
+            workspace=workspace,
+            search=search,
+            slots=slots,
+            connection=model,
         )
         budgets = await Budgets.open(ledger, database, hub)
         meter = Meter(ledger, budgets, Prices(), allow_unpriced=settings.budget_unknown_price == "allow")
+        own = (*memory_tools(workspace, search), TIME, status.tool(), *_web_tools(stack, settings))
         agents = _Agents(
             connection=model,
             builtin_provider=builtin,
             meter=meter,
-            toolbox=Toolbox((*memory_tools(workspace), TIME, status.tool(), *_web_tools(stack, settings), *tools)),
+            toolbox=Toolbox((*own, *tools)),
             policy=Policy(),
             briefing=Briefing(workspace),
             limits=AgentLimits(iterations=settings.max_tool_iterations, tokens=settings.turn_tokens),
         )
-        chat = await _open_chat(stack, settings, hub, database, agents=agents, status=status)
+        chat = await _open_chat(
+            stack, settings, hub, database, agents=agents, status=status, undo_changes=workspace.undo_changes
+        )
         completions = _completions(settings, agents, AgentMode(chat, hub, agents.plain))
         yield Services(
             settings=settings,
@@ -127,6 +137,7 @@ async def open_services(
             ledger=ledger,
             budgets=budgets,
             workspace=workspace,
+            search=search,
             model=model,
             chat=chat,
             completions=completions,
@@ -138,8 +149,18 @@ async def open_services(
             authority=TokenAuthority(token),
             authenticate=authenticate,
             token=token,
-            token_is_new=kept is None,
+            token_is_new=token_is_new,
         )
+
+
+def _open_home(stack: contextlib.AsyncExitStack, settings: Settings) -> tuple[Home, str, bool]:
+    """The home, to be closed with *stack*; the token; whether it was made now."""
+    home = Home.open(settings)
+    stack.callback(home.close)
+    kept = read_token(settings, home.path)
+    token = kept or make_token(home.path)
+    redact.add(token)
+    return home, token, kept is None
 
 
 def _web_tools(stack: contextlib.AsyncExitStack, settings: Settings) -> tuple[Tool, ...]:
@@ -165,6 +186,7 @@ async def _open_chat(
     *,
     agents: "_Agents",
     status: StatusReader,
+    undo_changes: UndoChanges,
 ) -> ChatService:
     """The chat, to be ended with *stack*: what waited on disk begins to run."""
     chat = ChatService(
@@ -174,6 +196,7 @@ async def _open_chat(
         agents.builtin,
         policy=agents.policy,
         models=_Models(agents.connection),
+        undo_changes=undo_changes,
         check_budget=agents.check_budget,
         max_turns=settings.max_turns,
         turn_timeout=settings.turn_timeout,
@@ -196,6 +219,23 @@ async def _open_store(
     ledger = await Ledger.open(database)
     stack.push_async_callback(ledger.aclose)
     return database, hub, ledger
+
+
+async def _open_notes(
+    stack: contextlib.AsyncExitStack, home: Home, database: Database, hub: Hub
+) -> tuple[Workspace, Search]:
+    """The notes and their search, to be ended with *stack*."""
+    workspace = Workspace(home.workspace, Versions(database), hub.publish)
+    stack.push_async_callback(workspace.aclose)
+    await workspace.seed()
+    search = Search(home.workspace, home.path / "index.db")
+    stack.push_async_callback(search.aclose)
+    workspace.on_change.append(search.notice)
+    search.start()
+    outside = Outside(workspace)
+    stack.push_async_callback(outside.aclose)
+    outside.start()
+    return workspace, search
 
 
 @attrs.frozen(kw_only=True)

@@ -14,6 +14,7 @@ import attrs
 from ironclaw.database import Database
 from ironclaw.hub import Hub
 from ironclaw.llm.connection import ModelConnection
+from ironclaw.memory.search import Search
 from ironclaw.memory.workspace import Workspace
 from ironclaw.ratelimit import StreamSlots
 from ironclaw.tools import Tool, ToolContext, ToolResult
@@ -52,7 +53,7 @@ class ModelStatus:
 
 @attrs.frozen
 class PartStatus:
-    """One part: *state* is `ok` or `degraded`, *reason* says why and what to do."""
+    """One part: *state* is `ok` or `degraded`; *reason* says why and what to do, or what an `ok` part is busy with."""
 
     state: str
     reason: str | None = None
@@ -90,12 +91,14 @@ class StatusReader:
         hub: Hub,
         ledger: Ledger,
         workspace: Workspace,
+        search: Search,
         slots: StreamSlots,
         connection: ModelConnection,
     ) -> None:
         self._database = database
         self._ledger = ledger
         self._workspace = workspace
+        self._search = search
         self._slots = slots
         self._connection = connection
         self._started = time.monotonic()
@@ -132,6 +135,7 @@ class StatusReader:
             self._parts = {
                 "database": self._database_part(),
                 "workspace": self._workspace_part(),
+                "search": self._search_part(),
                 "disk": self._disk_part(),
                 "background": self._background_part(),
             }
@@ -151,6 +155,12 @@ class StatusReader:
         if os.access(root, os.R_OK | os.W_OK | os.X_OK):
             return _OK
         return PartStatus("degraded", "The folder of the notes can't be read and written. Look at its rights.")
+
+    def _search_part(self) -> PartStatus:
+        failure = self._search.failure
+        if failure is None:
+            return PartStatus("ok", self._search.progress)
+        return PartStatus("degraded", f"Searches are complete, but slow: {failure}.")
 
     def _disk_part(self) -> PartStatus:
         free = _free_bytes(self._database.path)

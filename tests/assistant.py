@@ -17,7 +17,10 @@ from ironclaw.llm.models import (
 )
 from ironclaw.tools import Tool, ToolContext, ToolResult
 
-NAMES = ("MemorySearch", "MemoryTodos", "FileRead", "FileList", "FileAppend", "Time", "Status")
+NAMES = (
+    *("MemorySearch", "MemoryTodos", "MemoryDone", "FileRead", "FileList", "FileAppend", "FileWrite"),
+    *("Time", "Status"),
+)
 SPECS = tuple(ToolSpec(name, "", {}) for name in NAMES)
 NO_MODEL = "That needs a language model, and none is connected."
 STATUS = """\

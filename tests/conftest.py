@@ -10,8 +10,13 @@ from gateway_process import GatewayProcess
 from playwright.sync_api import Browser, Page, sync_playwright
 from web_site import Site
 
+from ironclaw.database import Database
+from ironclaw.events import MemoryChanged
 from ironclaw.gateway import Gateway
 from ironclaw.llm.models import Delta, Finished, ModelRequest, TextDelta, Usage
+from ironclaw.memory.store import MIGRATIONS
+from ironclaw.memory.versions import Versions
+from ironclaw.memory.workspace import Workspace
 from ironclaw.settings import Settings
 
 TOKEN = "test-token-0123456789abcdef"
@@ -140,3 +145,26 @@ def site() -> Iterator[Site]:
     site = Site()
     yield site
     site.close()
+
+
+@pytest.fixture
+async def notes_database(tmp_path: Path) -> AsyncIterator[Database]:
+    """A real database with the versions of notes."""
+    opened = await Database.open(tmp_path / "ironclaw.db", MIGRATIONS)
+    yield opened
+    await opened.aclose()
+
+
+@pytest.fixture
+def told() -> list[MemoryChanged]:
+    """The events of all changes."""
+    return []
+
+
+@pytest.fixture
+async def kept(tmp_path: Path, notes_database: Database, told: list[MemoryChanged]) -> AsyncIterator[Workspace]:
+    """A workspace, empty at first, whose changes are kept in that database."""
+    (tmp_path / "ws").mkdir()
+    workspace = Workspace(tmp_path / "ws", Versions(notes_database), told.append)
+    yield workspace
+    await workspace.aclose()

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ironclaw import files
-from ironclaw.errors import Invalid, IronclawError, NotFound, TooLarge, Unavailable
+from ironclaw import beneath, files
+from ironclaw.errors import Conflict, Invalid, IronclawError, NotFound, TooLarge, Unavailable
 
 SECRET = b"outside-secret"
 
@@ -24,7 +24,7 @@ SECRET = b"outside-secret"
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Both ways to open; for the second one the kernel is asked for a system call that it does not have."""
     if request.param == "stepwise":
-        monkeypatch.setattr(files, "_OPENAT2", 9999)
+        monkeypatch.setattr(beneath, "_OPENAT2", 9999)
     return request.param
 
 
@@ -299,3 +299,58 @@ def test_a_time_that_no_calendar_has_is_no_error(root: Path) -> None:
     os.utime(root / "a.md", (2**53, 2**53))
     assert len(files.scan(root)) == 2
     assert read(root, "a.md") == b"inside"
+
+
+def test_what_a_killed_process_left_is_swept_and_nothing_else(tmp_path: Path) -> None:
+    names = [".ironclaw-0123456789abcdef.tmp", "x/.ironclaw-0123456789abcdef.tmp"]
+    stay = ["a.md", ".ironclaw-mine.tmp", "x/.ironclaw-0123456789abcdef.tmp.md", ".git/.ironclaw-0123456789abcdef.tmp"]
+    for name in (*names, *stay):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x")
+    (tmp_path / "link").symlink_to(tmp_path / ".git")
+    files.sweep(tmp_path)
+    assert all((tmp_path / name).exists() for name in stay)
+    assert not any((tmp_path / name).exists() for name in names)
+
+
+def test_a_file_that_is_not_the_one_that_was_read_is_neither_replaced_nor_removed_nor_moved(
+    root: Path, way: str
+) -> None:
+    mark = files.read_bytes(root, "a.md", limit=100).mark
+    (root / "a.md").write_text("edited")
+    for call in (
+        lambda: files.atomic_write(root, "a.md", b"x", mark), lambda: files.atomic_write(root, "a.md", b"x", files.MISSING),
+        lambda: files.remove(root, "a.md", mark), lambda: files.move(root, "a.md", "c.md", mark),
+        lambda: files.atomic_write(root, "new.md", b"x", mark),
+    ):  # fmt: skip
+        with pytest.raises(files.Changed):
+            call()
+    assert (root / "a.md").read_text() == "edited"
+    assert sorted(os.listdir(root)) == ["a.md", "daily"]
+
+
+def test_links_and_folders_are_neither_removed_nor_moved(root: Path, way: str) -> None:
+    (root / "link.md").symlink_to("a.md")
+    (root / "out").symlink_to(root.parent / "ws-secret")
+    mark = files.read_bytes(root, "a.md", limit=100).mark
+    for path in ("link.md", "daily", "out/s.md", "../ws-secret/s.md", "nope.md", ""):
+        with pytest.raises(IronclawError):
+            files.remove(root, path, mark)
+        with pytest.raises(IronclawError):
+            files.move(root, path, "new.md", mark)
+    for target in ("daily/b.md", "link.md", "out/new.md", "../ws-secret/new.md", "daily"):
+        with pytest.raises(IronclawError):
+            files.move(root, "a.md", target, mark)
+    assert (root / "a.md").read_text() == (root / "daily" / "b.md").read_text() == "inside"
+    assert os.listdir(root.parent / "ws-secret") == ["s.md"]
+
+
+def test_a_move_never_overwrites_also_where_the_system_can_not_promise_it(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(beneath, "_RENAME_NOREPLACE", 1 << 30)  # a flag that no kernel has
+    mark = files.read_bytes(root, "a.md", limit=100).mark
+    with pytest.raises(Conflict):
+        files.move(root, "a.md", "daily/b.md", mark)
+    files.move(root, "a.md", "x/c.md", mark)
+    assert (root / "x" / "c.md").read_text() == "inside"

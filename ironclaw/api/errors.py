@@ -19,6 +19,7 @@ STATUS: tuple[tuple[type[IronclawError], int], ...] = (
     (errors.Forbidden, 403),
     (errors.NotFound, 404),
     (errors.Conflict, 409),
+    (errors.Stale, 412),
     (errors.TooLarge, 413),
     (errors.UnsupportedType, 415),
     (errors.TimedOut, 408),
@@ -47,12 +48,15 @@ def error_response(error: IronclawError, *, openai: bool = False) -> web.Respons
     """The reply for a domain error; *openai*: in OpenAI's shape."""
     if openai:
         return _openai_response(error_of(error), _headers(error))
-    return render(status_of(error), error.code, error.message, field=error.field, headers=_headers(error))
+    more = {"etag": error.etag} if isinstance(error, errors.Stale) and error.etag is not None else {}
+    return render(status_of(error), error.code, error.message, field=error.field, headers=_headers(error), **more)
 
 
 def _headers(error: IronclawError) -> dict[str, str]:
-    headers = {}
-    if isinstance(error, RateLimited):
+    headers: dict[str, str] = {}
+    if isinstance(error, errors.Stale) and error.etag is not None:
+        headers = {"ETag": f'"{error.etag}"'}
+    elif isinstance(error, RateLimited):
         headers = {
             "Retry-After": str(error.retry_after),
             "RateLimit-Limit": str(error.limit),

@@ -16,7 +16,7 @@ from aiohttp import web
 from ironclaw.api import errors
 from ironclaw.api.keys import PRINCIPAL, REQUEST_ID, REQUEST_LOG, SERVICES
 from ironclaw.api.origins import OriginRules
-from ironclaw.api.requests import client_address, content_type, too_large
+from ironclaw.api.requests import BODY_LIMIT, client_address, content_type, too_large
 from ironclaw.auth import Authenticate, Principal
 from ironclaw.errors import BadRequest, Forbidden, IronclawError, Unauthorized, UnsupportedType
 from ironclaw.services import Services
@@ -46,7 +46,7 @@ class Access:
 
     open: bool
     limited: bool
-    most: int = 0
+    most: int = BODY_LIMIT
 
 
 class Gate:
@@ -167,7 +167,10 @@ class Gate:
     async def add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
         """Put the headers that every reply has, errors included, on *response*."""
         headers = response.headers
+        sandbox = headers.get("Content-Security-Policy")
         headers.update(self._headers)
+        if sandbox is not None:  # a file of the workspace gets less than the page does
+            headers["Content-Security-Policy"] = sandbox
         headers.setdefault("Cache-Control", "no-store")
         headers["X-Request-Id"] = request[REQUEST_ID] if REQUEST_ID in request else _new_id()
         origin = request.headers.get("Origin")
@@ -187,8 +190,9 @@ class Gate:
             access = self.access.get(request.match_info.route)
             if access is None or not access.open:
                 await authenticated(request, request.app[SERVICES])
-            if access is not None and (request.content_length or 0) > access.most:
-                raise too_large(access.most)
+            most = access.most if access is not None else BODY_LIMIT
+            if (request.content_length or 0) > most:
+                raise too_large(most)
         except IronclawError as error:
             return errors.error_response(error, openai=openai)
         if request.transport is not None:

@@ -4,6 +4,7 @@ import re
 import types
 import typing
 from collections.abc import Sequence
+from datetime import datetime
 from enum import EnumType
 from typing import Any, Literal, Protocol, Union, get_args, get_origin
 
@@ -11,7 +12,7 @@ import attrs
 
 from ironclaw.version import __version__
 
-_SCALARS = {str: "string", int: "integer", float: "number", bool: "boolean"}
+_SCALARS = {str: "string", int: "integer", float: "number", bool: "boolean", datetime: "string"}
 _ERROR_STATUSES = {"400": "Not readable", "401": "No valid token", "422": "Wrong shape", "429": "Too many requests"}
 
 
@@ -40,6 +41,8 @@ class Row(Protocol):
     def streams(self) -> tuple[str, ...]: ...  # noqa: D102
     @property
     def also(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def takes(self) -> tuple[str, ...]: ...  # noqa: D102
 
 
 def describe(rows: Sequence[Row], prefix: str = "") -> dict[str, Any]:
@@ -74,9 +77,14 @@ def _operation(row: Row, schemas: dict[str, Any]) -> dict[str, Any]:
     parameters = _path_parameters(row.path) + (_query_parameters(row.query, schemas) if row.query else [])
     if parameters:
         operation["parameters"] = parameters
-    if row.body is not None:
-        operation["requestBody"] = {"content": {"application/json": {"schema": _schema(row.body, schemas)}}}
+    if content := _body(row, schemas):
+        operation["requestBody"] = {"content": content}
     return operation
+
+
+def _body(row: Row, schemas: dict[str, Any]) -> dict[str, Any]:
+    json = {"application/json": {"schema": _schema(row.body, schemas)}} if row.body is not None else {}
+    return {**json, **{media_type: {"schema": {"type": "string"}} for media_type in row.takes}}
 
 
 def _success(row: Row, schemas: dict[str, Any]) -> dict[str, Any]:
@@ -160,7 +168,7 @@ def _error_schema() -> dict[str, Any]:
     text = {"type": "string"}
     inner = {
         "type": "object",
-        "properties": {"code": text, "message": text, "field": text, "request_id": text},
+        "properties": {"code": text, "message": text, "field": text, "request_id": text, "etag": text},
         "required": ["code", "message"],
     }
     return {"type": "object", "properties": {"error": inner}, "required": ["error"]}

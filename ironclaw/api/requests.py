@@ -2,7 +2,7 @@
 
 import asyncio
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from typing import Any, TypeVar
 
 import attrs
@@ -16,6 +16,8 @@ from ironclaw.settings import Network
 T = TypeVar("T")
 
 BODY_LIMIT = 1 << 20
+ANY_TEXT = {"any_text": True}
+"""Metadata of a query's field whose text is checked where it is used: the names of files may hold any character."""
 PICTURES_LIMIT = 16 << 20
 """The largest body where pictures may come in, in bytes."""
 
@@ -76,6 +78,26 @@ def check_json_type(request: web.Request) -> None:
         raise UnsupportedType(f"The body is {printable(kind)}; send JSON as application/json.")
 
 
+async def chunks(request: web.Request, timeout: float, limit: int) -> AsyncGenerator[bytes, None]:
+    """The body piece by piece as it comes, for what is larger than memory should hold.
+
+    Raises *TooLarge* for a length beyond *limit* bytes, before a byte is read; *TimedOut* when nothing comes for
+    *timeout* seconds, or when it takes longer than 16 bodies of other routes may.
+    """
+    if (request.content_length or 0) > limit:
+        raise too_large(limit)
+    deadline = asyncio.get_running_loop().time() + 16 * timeout
+    try:
+        while not request.content.at_eof():
+            async with asyncio.timeout_at(min(deadline, asyncio.get_running_loop().time() + timeout)):
+                part = await request.content.readany()
+            yield part
+    except TimeoutError:
+        raise TimedOut(f"The body did not go on within {timeout:g} s.") from None
+    except web.RequestPayloadError as error:
+        raise BadRequest(f"The body can't be read: {error}.") from None
+
+
 async def read_body(request: web.Request, cls: type[T], timeout: float) -> T:
     """The JSON body as an object of the attrs class *cls*."""
     return parse_json(request, await read_bytes(request, timeout), cls)
@@ -90,7 +112,8 @@ def read_query(request: web.Request, cls: type[T]) -> T:
     for field in attrs.fields(cls):  # type: ignore[arg-type]
         text = request.query.get(field.name)
         if text is not None:
-            given[field.name] = _parse_parameter(field.name, text, str(field.type))
+            any_text = field.metadata.get("any_text", False)
+            given[field.name] = text if any_text else _parse_parameter(field.name, text, str(field.type))
     try:
         return codec.structure(given, cls)
     except Invalid as error:

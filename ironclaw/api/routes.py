@@ -14,6 +14,8 @@ from ironclaw.api import (
     approvals,
     chat,
     chat_stream,
+    memory,
+    memory_raw,
     model,
     openai,
     openai_responses,
@@ -24,6 +26,7 @@ from ironclaw.api import (
 )
 from ironclaw.api.requests import BODY_LIMIT, PICTURES_LIMIT
 from ironclaw.chat.models import Approval
+from ironclaw.memory.notes import MAX_FILE
 from ironclaw.status import SystemStatus
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -35,8 +38,8 @@ class Route:
 
     *open*: no token needed; *limited*: the `api` rate is spent by the middleware, else by the handler;
     *body*, *query* and *reply* are attrs classes, `dict` for any object; *streams* and *also* name the media types of its
-    streams and of its other replies. *pattern* is the path with the form of its parts, where that is not the usual one;
-    *most* is the largest body in bytes.
+    streams and of its other replies, *takes* those of bodies that are not JSON. *pattern* is the path with the form of its
+    parts, where that is not the usual one; *most* is the largest body in bytes.
     """
 
     method: str
@@ -51,6 +54,7 @@ class Route:
     status: int = 200
     streams: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ()
     noun: str = ""
     pattern: str | None = None
     most: int = BODY_LIMIT
@@ -58,7 +62,9 @@ class Route:
 
 def _route(method: str, path: str, handler: Handler, summary: str, **more: object) -> Route:
     start = path.removeprefix("/api/").lstrip("/").partition("/")[0]
-    noun = {"chat": "chat", "model": "model", "usage": "usage", "budget": "usage", "v1": "openai"}.get(start, "status")
+    noun = {"budget": "usage", "v1": "openai"}.get(start, start)
+    if noun not in {"chat", "memory", "model", "usage", "openai"}:
+        noun = "status"
     return Route(method=method, path=path, handler=handler, summary=summary, noun=noun, **more)  # type: ignore[arg-type]
 
 
@@ -78,6 +84,7 @@ ROUTES: tuple[Route, ...] = (
         body=chat.SendMessage,
         query=chat.SendQuery,
         reply=chat.Sent,
+        takes=("text/plain",),
         streams=(*_EVENTS, "text/plain"),
     ),
     _route(
@@ -178,6 +185,107 @@ ROUTES: tuple[Route, ...] = (
         query=threads.ExportQuery,
         reply=threads.Export,
         also=("text/markdown",),
+    ),
+    _route(
+        "GET",
+        "/api/memory/list",
+        memory.list_files,
+        "What is in a folder of the workspace.",
+        query=memory.FolderQuery,
+        reply=memory.FileList,
+    ),
+    _route(
+        "GET",
+        "/api/memory/read",
+        memory.read,
+        "A file's text.",
+        query=memory.FileQuery,
+        reply=memory.Note,
+    ),
+    _route(
+        "GET",
+        "/api/memory/search",
+        memory.search,
+        "Lines of the notes, the best first; as text/plain path:line:text.",
+        query=memory.NoteSearch,
+        reply=memory.NoteHits,
+        also=("text/plain",),
+    ),
+    _route(
+        "GET",
+        "/api/memory/tree",
+        memory.tree,
+        "All files and folders, by path.",
+        query=memory.TreeQuery,
+        reply=memory.FileList,
+    ),
+    _route(
+        "GET",
+        "/api/memory/raw",
+        memory_raw.get,
+        "A file's bytes, of any type and size; with ETag and Range.",
+        query=memory_raw.RawQuery,
+        also=("*/*",),
+    ),
+    _route(
+        "PUT",
+        "/api/memory/raw",
+        memory_raw.put,
+        "Make the body the content of a file (curl -T); If-Match and If-None-Match: * guard it.",
+        query=memory.FileQuery,
+        reply=memory.Saved,
+        takes=("*/*",),
+        most=MAX_FILE,
+    ),
+    _route(
+        "DELETE",
+        "/api/memory/raw",
+        memory_raw.delete,
+        "Delete a file; its versions stay.",
+        query=memory.FileQuery,
+        reply=memory.Saved,
+    ),
+    _route(
+        "POST",
+        "/api/memory/write",
+        memory.write,
+        "Make a text the content of a file.",
+        body=memory.WriteNote,
+        reply=memory.Saved,
+    ),
+    _route(
+        "POST",
+        "/api/memory/append",
+        memory.append,
+        "Add lines to a note, today's without a path.",
+        body=memory.AppendText,
+        query=memory.AppendQuery,
+        reply=memory.Saved,
+        takes=("text/plain",),
+    ),
+    _route(
+        "POST",
+        "/api/memory/move",
+        memory.move,
+        "Give a file another path, where nothing is yet.",
+        body=memory.MoveFile,
+        reply=memory.Saved,
+    ),
+    _route(
+        "GET",
+        "/api/memory/versions",
+        memory.versions,
+        "What a file, or all files, were before each change; one with its text or a diff.",
+        query=memory.VersionsQuery,
+        reply=memory.VersionList,
+    ),
+    _route(
+        "POST",
+        "/api/memory/restore",
+        memory.restore,
+        "Make a file what it was in a version.",
+        body=memory.RestoreVersion,
+        reply=memory.Saved,
     ),
     _route("GET", "/api/model", model.read, "The connected language model.", reply=model.ModelState),
     _route(

@@ -1,6 +1,6 @@
 """Turns that are commands: carried out at once, beside whatever their thread does, and never sent to a model."""
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Protocol
 
@@ -10,8 +10,11 @@ from ironclaw.chat.approvals import Approvals
 from ironclaw.chat.models import title_of
 from ironclaw.chat.store import NewTurn
 from ironclaw.events import Event, StreamChunk
+from ironclaw.memory.workspace import Undone
 
 _MOST_NAMES = 30
+UndoChanges = Callable[[str], Awaitable[Undone]]
+"""Gives back the notes that the turn of a message changed."""
 
 
 class Models(Protocol):
@@ -33,7 +36,7 @@ class Chat(Protocol):
     async def stop(self, thread_id: str) -> bool:
         """End the running turn of a thread."""
 
-    async def undo(self, thread_id: str) -> str | None:
+    async def undo(self, thread_id: str) -> tuple[str, str] | None:
         """Take the newest exchange back."""
 
     async def compact(self, turn: NewTurn, tally: Tally) -> tuple[int, str]:
@@ -52,7 +55,10 @@ class Chat(Protocol):
 class CommandTurns:
     """Carries out commands, and the words that answer what waits in a thread."""
 
-    def __init__(self, chat: Chat, builtin_for: Callable[[str], Agent], models: Models) -> None:
+    def __init__(
+        self, chat: Chat, builtin_for: Callable[[str], Agent], models: Models, undo_changes: UndoChanges
+    ) -> None:
+        self._undo_changes = undo_changes
         self._chat = chat
         self._models = models
         self._builtin_for = builtin_for
@@ -90,10 +96,19 @@ class CommandTurns:
                     return "The built-in assistant needs no summary: it looks at one message at a time."
                 return _compacted(*await self._chat.compact(turn, tally))
             case _:
-                undone = await self._chat.undo(turn.thread_id)
-                if undone is None:
-                    return "There is nothing to undo in this conversation."
-                return f"Taken back: “{title_of(undone)}” and its answer. The model does not see them any more."
+                return await self._undo(turn.thread_id)
+
+    async def _undo(self, thread_id: str) -> str:
+        """Take the newest exchange back, and give the notes that it changed their text from before."""
+        undone = await self._chat.undo(thread_id)
+        if undone is None:
+            return "There is nothing to undo in this conversation."
+        message_id, text = undone
+        said = [f"Taken back: “{title_of(text)}” and its answer. The model does not see them any more."]
+        notes = await self._undo_changes(message_id)
+        said += [f"`{path}` is as it was before." for path in notes.restored]
+        said += [f"`{path}` was changed again since, so it stays as it is." for path in notes.left]
+        return "\n".join(said)
 
     async def _model(self, thread_id: str, name: str) -> str:
         """Say which model answers in a thread, or choose another one of its server; `default` is the usual one."""

@@ -11,7 +11,7 @@ import attrs
 
 from ironclaw.database import Migration
 from ironclaw.errors import Invalid
-from ironclaw.memory.search import fold
+from ironclaw.memory.query import fold
 
 MIGRATIONS = (
     Migration(

@@ -12,7 +12,7 @@ from typing import TypeVar
 from ironclaw.agent import Agent, Compacted, Policy, Tally, Turn
 from ironclaw.chat import approval_store, commands, search, store, thread_store
 from ironclaw.chat.approvals import WORDS, Approvals
-from ironclaw.chat.command_turns import CommandTurns, Models
+from ironclaw.chat.command_turns import CommandTurns, Models, UndoChanges
 from ironclaw.chat.models import (
     Accepted,
     History,
@@ -53,6 +53,7 @@ class ChatService:
         *,
         policy: Policy,
         models: Models,
+        undo_changes: UndoChanges,
         check_budget: Callable[[], None],
         max_turns: int,
         turn_timeout: float,
@@ -60,7 +61,8 @@ class ChatService:
     ) -> None:
         """*agent_for* makes the agent of a thread and the model chosen for it (None: the usual one).
 
-        *check_budget* raises *BudgetSpent* when a turn could not be paid.
+        *undo_changes* gives back the notes that a turn changed; *check_budget* raises *BudgetSpent* when a turn could not
+        be paid.
         """
         self._hub = hub
         self._database = database
@@ -72,7 +74,7 @@ class ChatService:
         self._closed = False
         self.turns = TurnRunner(hub, database, self._answer, max_turns=max_turns, timeout=turn_timeout)
         self.approvals = Approvals(hub, database, self.turns, policy)
-        self._commands = CommandTurns(self, builtin_for, models)
+        self._commands = CommandTurns(self, builtin_for, models, undo_changes)
 
     async def open(self) -> None:
         """Take up what the last process left: what ran is marked interrupted, what waited runs in its order."""
@@ -223,8 +225,8 @@ class ChatService:
         self._keep_summary(turn.thread_id, conversation, Compacted(summary, 0))
         return len(conversation.exchanges), summary
 
-    async def undo(self, thread_id: str) -> str | None:
-        """Take the newest exchange out of a thread's conversation; its message, or None when there is none."""
+    async def undo(self, thread_id: str) -> tuple[str, str] | None:
+        """Take the newest exchange out of a thread's conversation; its (message_id, text), or None when there is none."""
         undone = await self._change_thread(thread_id, "undone", None, store.undo(thread_id))
         self.turns.changes += 1
         return undone

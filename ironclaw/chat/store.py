@@ -230,12 +230,12 @@ def keep_summary(thread_id: str, upto: int, summary: str) -> Callable[[sqlite3.C
     )
 
 
-def undo(thread_id: str) -> Callable[[sqlite3.Connection], str | None]:
-    """Take the newest exchange of a thread out of its conversation; its user text, or None when there is none."""
+def undo(thread_id: str) -> Callable[[sqlite3.Connection], tuple[str, str] | None]:
+    """Take the newest exchange of a thread out of its conversation; its (message_id, text), or None when there is none."""
 
-    def store(db: sqlite3.Connection) -> str | None:
+    def store(db: sqlite3.Connection) -> tuple[str, str] | None:
         row = db.execute(
-            "SELECT seq, user_message FROM turns WHERE thread_id = ? AND NOT undone AND NOT command"
+            "SELECT seq, message_id, user_message FROM turns WHERE thread_id = ? AND NOT undone AND NOT command"
             " AND state NOT IN ('queued', 'running', 'waiting') ORDER BY seq DESC LIMIT 1",
             (thread_id,),
         ).fetchone()
@@ -244,7 +244,7 @@ def undo(thread_id: str) -> Callable[[sqlite3.Connection], str | None]:
         db.execute("UPDATE turns SET undone = 1 WHERE seq = ?", (row[0],))
         # A summary that tells of it goes too; the conversation is summarised anew when it must be.
         db.execute("DELETE FROM summaries WHERE thread_id = ? AND upto >= ?", (thread_id, row[0]))
-        return str(row[1])
+        return row[1], row[2]
 
     return store
 

@@ -4,8 +4,9 @@ import http.client
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -59,7 +60,7 @@ class Gateway:
 
     def get(self, path: str) -> dict[str, Any]:
         """The JSON reply of a GET. Ends the program when it fails."""
-        return self._json("GET", path, None)
+        return self.call("GET", path)
 
     def post(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         """The status and JSON reply of a POST. Ends the program when the gateway can't be reached or refuses the token."""
@@ -77,6 +78,20 @@ class Gateway:
         response = self._request(method, path, body, "application/json", _TURN)
         return response.status, _parsed(response.read())
 
+    def call(
+        self, method: str, path: str, body: dict[str, Any] | bytes | None = None, etag: str = ""
+    ) -> dict[str, Any]:
+        """The JSON reply of any request; *etag* is what the file must be. Ends the program when it fails."""
+        headers = {"If-Match": f'"{etag}"'} if etag else {}
+        return _checked(self._request(method, path, body, "application/json", _QUICK, more=headers))
+
+    def fetch(self, path: str, accept: str = "*/*") -> bytes:
+        """The bytes of a GET. Ends the program when it fails."""
+        response = self._request("GET", path, None, accept, _QUICK)
+        if response.status >= 400:
+            _checked(response)
+        return response.read()
+
     def stream(self, path: str, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """The events of a POST as they come. Ends the program when it is refused."""
         response = self._request("POST", path, body, "application/x-ndjson", _TURN)
@@ -90,22 +105,23 @@ class Gateway:
                 f"the connection broke: {error}. The turn goes on; its answer will be in the history.", EXIT_UNREACHABLE
             )
 
-    def _json(self, method: str, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
-        response = self._request(method, path, body, "application/json", _QUICK)
-        reply = _parsed(response.read())
-        if response.status >= 400:
-            fail(_error_text(reply, response.status))
-        return reply
-
     def _request(
-        self, method: str, path: str, body: dict[str, Any] | None, accept: str, timeout: float
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | bytes | None,
+        accept: str,
+        timeout: float,
+        *,
+        more: Mapping[str, str] = MappingProxyType({}),
     ) -> http.client.HTTPResponse:
         parts = urlsplit(self.url)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        headers = {"Authorization": f"Bearer {self.token}", "Accept": accept, "Content-Type": "application/json"}
+        headers = {"Authorization": f"Bearer {self.token}", "Accept": accept, **more}
+        headers["Content-Type"] = "application/octet-stream" if isinstance(body, bytes) else "application/json"
         try:
             connection = kind(parts.hostname or "", parts.port, timeout=timeout)
-            data = None if body is None else json.dumps(body).encode()
+            data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
             connection.request(method, f"{parts.path}{path}", data, headers)
             response = connection.getresponse()
         except (OSError, http.client.HTTPException, ValueError, UnicodeError) as error:
@@ -116,6 +132,14 @@ class Gateway:
                 EXIT_REFUSED,
             )
         return response
+
+
+def _checked(response: http.client.HTTPResponse) -> dict[str, Any]:
+    """A JSON reply. Ends the program when it says that something went wrong."""
+    reply = _parsed(response.read())
+    if response.status >= 400:
+        fail(_error_text(reply, response.status))
+    return reply
 
 
 def _parsed(data: bytes) -> dict[str, Any]:

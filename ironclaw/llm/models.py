@@ -5,7 +5,6 @@ from typing import Any, Literal
 
 import attrs
 
-
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 
 

@@ -4,20 +4,20 @@ The forms are fixed: models read them, and the built-in assistant (`llm/builtin/
 """
 
 import re
-import unicodedata
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Annotated, Any
 
 import attrs
 
 from ironclaw import codec
 from ironclaw.errors import Invalid
-from ironclaw.memory import search
-from ironclaw.memory.workspace import NoteInfo, Workspace, is_note, split_lines
-from ironclaw.tools import Approval, Risk, Tool, ToolContext, ToolResult
-
-PROTECTED = frozenset({"agents.md", "soul.md", "user.md", "identity.md"})
-"""Who the agent is and how it works is for people to write."""
+from ironclaw.memory.edits import split_lines, ticked
+from ironclaw.memory.notes import NoteInfo
+from ironclaw.memory.paths import is_note, is_protected
+from ironclaw.memory.query import fold, parse
+from ironclaw.memory.search import Hit, Results, Search
+from ironclaw.memory.workspace import Workspace
+from ironclaw.tools import Approval, Risk, Tool, ToolContext, ToolResult, make_tool
 
 MAX_HITS = 100
 MAX_LINES = 400
@@ -25,111 +25,166 @@ MAX_CHARACTERS = 40_000
 MAX_LISTED = 200
 
 _BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-
-A = TypeVar("A")
-
-
-@attrs.frozen
-class _SearchArguments:
-    query: str
-    limit: int | None = None
+_TODO_SIGN = re.compile(r"^\s*[-*+] \[ \]\s*|\bTODO\b:?\s*")
+_FROM_ONE = {"minimum": 1}
 
 
-@attrs.frozen
-class _ReadArguments:
-    path: str
-    start_line: int | None = None
-    end_line: int | None = None
+def memory_tools(workspace: Workspace, search: Search) -> tuple[Tool, ...]:
+    """The tools that look at *workspace*, by *search* too, and change it.
 
-
-@attrs.frozen
-class _ListArguments:
-    path: str | None = None
-
-
-@attrs.frozen
-class _AppendArguments:
-    text: str
-    path: str | None = None
-
-
-@attrs.frozen
-class _NoArguments:
-    pass
-
-
-def memory_tools(workspace: Workspace) -> tuple[Tool, ...]:
-    """The tools that look at *workspace* and add to it."""
-    calls = _Calls(workspace)
+    What only adds or ticks asks nobody: versions take it back. FileWrite replaces, and asks.
+    """
+    calls = _Calls(workspace, search)
+    changes: dict[str, Any] = {"risk": Risk.WRITE, "subject": _path_of}
     return (
-        Tool("MemorySearch", _SEARCH_TEXT, _SEARCH_SCHEMA, calls.search),
-        Tool("MemoryTodos", "Lists every open `- [ ]` and TODO line of the notes.", _schema({}), calls.todos),
-        Tool("FileRead", "Reads a note, or some lines of it.", _READ_SCHEMA, calls.read),
-        Tool("FileList", _LIST_TEXT, _LIST_SCHEMA, calls.list),
-        Tool("FileAppend", _APPEND_TEXT, _APPEND_SCHEMA, calls.append, risk=Risk.WRITE, approval=Approval.NEVER),
+        make_tool(calls.search, name="MemorySearch"),
+        make_tool(calls.todos, name="MemoryTodos"),
+        make_tool(calls.read, name="FileRead"),
+        make_tool(calls.list, name="FileList"),
+        make_tool(calls.append, name="FileAppend", approval=Approval.NEVER, **changes),
+        make_tool(calls.write, name="FileWrite", **changes),
+        make_tool(calls.done, name="MemoryDone", risk=Risk.WRITE, approval=Approval.NEVER),
     )
+
+
+def _path_of(arguments: Mapping[str, Any]) -> str:
+    return _one_line(str(arguments.get("path") or "today's note"))
 
 
 @attrs.frozen
 class _Calls:
-    """The functions behind the tools; each gets the plain arguments as the model wrote them."""
+    """The functions behind the tools; their docstrings are what a model reads."""
 
     workspace: Workspace
+    finder: Search
 
-    async def search(self, _: ToolContext, arguments: Mapping[str, Any]) -> ToolResult:
-        asked = _parsed(arguments, _SearchArguments)
-        limit = min(max(asked.limit or 20, 1), MAX_HITS)
-        results = await search.search(self.workspace, asked.query, limit=limit)
+    async def search(
+        self,
+        _: ToolContext,
+        *,
+        query: Annotated[str, 'words, or a "phrase" in quotes'],
+        limit: Annotated[int | None, "how many lines at most (20; up to 100)", _FROM_ONE] = None,
+    ) -> ToolResult:
+        """Finds lines in the notes that hold all the words (as beginnings of words) or the "quoted phrases".
+        Gives path:line:text, and after a tab the heading above.
+        """  # noqa: D205
+        results = await self.finder.search(query, limit=min(limit or 20, MAX_HITS))
         if not results.hits:
             return ToolResult(f"No line matches in {_count(results.notes, 'note')}.", "no match")
         return _hits_result(results, "line")
 
-    async def todos(self, _: ToolContext, arguments: Mapping[str, Any]) -> ToolResult:
-        _parsed(arguments, _NoArguments)
-        results = await search.todos(self.workspace)
+    async def todos(self, _: ToolContext) -> ToolResult:
+        """Lists every open `- [ ]` and TODO line of the notes."""
+        results = await self.finder.todos()
         if not results.hits:
             return ToolResult(f"No open todos in {_count(results.notes, 'note')}.", "no open todos")
         return _hits_result(results, "open todo")
 
-    async def read(self, _: ToolContext, arguments: Mapping[str, Any]) -> ToolResult:
-        asked = _parsed(arguments, _ReadArguments)
-        note = await self.workspace.read(asked.path)
-        return _lines_result(note.path, split_lines(note.content), asked.start_line or 1, asked.end_line)
+    async def read(
+        self,
+        _: ToolContext,
+        *,
+        path: Annotated[str, "the note, such as daily/2026-03-03.md"],
+        start_line: Annotated[int | None, "the first line to read (1)", _FROM_ONE] = None,
+        end_line: Annotated[int | None, "the last line to read (the note's last)", _FROM_ONE] = None,
+    ) -> ToolResult:
+        """Reads a note, or some lines of it."""
+        note = await self.workspace.read(path)
+        return _lines_result(note.path, split_lines(note.content), start_line or 1, end_line)
 
-    async def list(self, _: ToolContext, arguments: Mapping[str, Any]) -> ToolResult:
-        path = (_parsed(arguments, _ListArguments).path or "").strip()
-        if path:
-            listing = await self.workspace.list(path)
-            folder = path.removesuffix("/")
-            names = [f"{_one_line(f'{folder}/{name}')}/" for name in listing.directories]
+    async def list(
+        self,
+        _: ToolContext,
+        *,
+        path: Annotated[str | None, "a folder, such as daily; without it all notes"] = None,
+        name: Annotated[str | None, "only notes whose name has these words"] = None,
+    ) -> ToolResult:
+        """Lists the notes with size and time of change, the newest first: all of them, or what is in one folder."""
+        folder = (path or "").strip().removesuffix("/")
+        folders: list[str] = []
+        if folder:
+            listing = await self.workspace.list(folder)
+            folders = [f"{_one_line(f'{folder}/{one}')}/" for one in listing.directories]
             notes = sorted(listing.files, key=lambda note: note.modified, reverse=True)
         else:
-            names, notes = [], list(await self.workspace.all_notes())
-        return _list_result(names, notes)
+            notes = list(await self.workspace.all_notes())
+        if name:
+            wanted = parse(name)
+            folders, notes = [], [note for note in notes if wanted.rank(fold(note.name)) is not None]
+        return _list_result(folders, notes)
 
-    async def append(self, _: ToolContext, arguments: Mapping[str, Any]) -> ToolResult:
-        asked = _parsed(arguments, _AppendArguments)
-        if not asked.text.strip():
+    async def append(
+        self,
+        context: ToolContext,
+        *,
+        text: Annotated[str, "what to add"],
+        path: Annotated[str | None, "the note; without it today's daily note"] = None,
+        heading: Annotated[str | None, "add it at the end of the section under this heading"] = None,
+    ) -> ToolResult:
+        """Adds lines at the end of a note, which is made if it is not there yet."""
+        if not text.strip():
             raise Invalid("There is no text to add.", field="text")
-        path = asked.path or self.workspace.daily_path()
+        path = path or self.workspace.daily_path()
         _must_be_writable(path)
-        line = await self.workspace.append(path, asked.text)
-        return ToolResult(f"Added to {_one_line(path)}:{line}", f"added to {_one_line(path)}")
+        saved = await self.workspace.append(path, text, author="agent", heading=heading, turn=context)
+        return ToolResult(f"Added to {_one_line(path)}:{saved.line}", f"added to {_one_line(path)}")
+
+    async def write(
+        self,
+        context: ToolContext,
+        *,
+        path: Annotated[str, "the note, such as plans/garden.md"],
+        content: Annotated[str, "all of its new text"],
+    ) -> ToolResult:
+        """Makes a text the whole content of a note, new or not. Read a note before you replace it."""
+        _must_be_writable(path)
+        saved = await self.workspace.write(path, content, author="agent", turn=context)
+        lines = _count(len(split_lines(content)), "line")
+        verb = "Made" if saved.created else "Wrote"
+        return ToolResult(f"{verb} {_one_line(path)}: {lines}, {saved.size} bytes.", f"{_one_line(path)}, {lines}")
+
+    async def done(
+        self, context: ToolContext, *, text: Annotated[str, "words of the todo, enough to mean only one"]
+    ) -> ToolResult:
+        """Ticks the one open todo that holds these words; where several do, or none, it lists them and ticks none."""
+        results = await self.finder.todos()
+        hits = _matching(list(results.hits), text)
+        if not hits:
+            return ToolResult(f"No open todo matches in {_count(results.notes, 'note')}.", "no match")
+        if len(hits) > 1:
+            lines = [f"{_count(len(hits), 'open todo')} match; say more words of one", *map(_hit_line, hits)]
+            return ToolResult("\n".join(lines), f"{len(hits)} match")
+        return await self._tick(hits[0], context)
+
+    async def _tick(self, hit: Hit, context: ToolContext) -> ToolResult:
+        _must_be_writable(hit.path)
+        lines = split_lines((await self.workspace.read(hit.path)).content)
+        line = lines[hit.line - 1] if hit.line <= len(lines) else ""
+        new = ticked(line)
+        if new == line:
+            raise Invalid("The note has changed meanwhile. Look again.", field="text")
+        await self.workspace.replace_line(hit.path, hit.line, line, new, author="agent", turn=context)
+        place = f"{_one_line(hit.path)}:{hit.line}"
+        return ToolResult(f"Done in {place}\n-{_one_line(line)}\n+{_one_line(new)}", f"done: {place}")
 
 
-def _parsed(arguments: Mapping[str, Any], cls: type[A]) -> A:
-    return codec.structure(dict(arguments), cls)
+def _matching(todos: "list[Hit]", text: str) -> "list[Hit]":
+    """The todos that hold all the words; only those that say nothing else, where there are such."""
+    wanted = parse(text)
+    found = [hit for hit in todos if wanted.rank(fold(hit.snippet)) is not None]
+    exact = [hit for hit in found if fold(_TODO_SIGN.sub("", hit.snippet, count=1)).split() == fold(text).split()]
+    return exact or found
 
 
 def _must_be_writable(path: str) -> None:
-    name = path.rstrip("/").rpartition("/")[2]
-    if unicodedata.normalize("NFKC", name).casefold() in PROTECTED:
+    if is_protected(path):
+        name = path.rstrip("/").rpartition("/")[2]
         raise Invalid(f"{_one_line(name)} is written by people only; use another note.", field="path")
-    if not is_note(name):
-        raise Invalid("Only notes can be added to: names that end in .md, .markdown or .txt.", field="path")
+    if not is_note(path):
+        raise Invalid("Only notes can be written: names that end in .md, .markdown or .txt.", field="path")
 
 
-def _hits_result(results: search.Results, noun: str) -> ToolResult:
+def _hits_result(results: Results, noun: str) -> ToolResult:
     notes = len({hit.path for hit in results.hits})
     lines = [f"{_count(len(results.hits), noun)} in {notes} of {_count(results.notes, 'note')}"]
     lines += [_hit_line(hit) for hit in results.hits]
@@ -138,7 +193,7 @@ def _hits_result(results: search.Results, noun: str) -> ToolResult:
     return ToolResult("\n".join(lines), f"{_count(len(results.hits), noun)} in {_count(notes, 'note')}")
 
 
-def _hit_line(hit: search.Hit) -> str:
+def _hit_line(hit: Hit) -> str:
     heading = f"\t# {hit.heading}" if hit.heading else ""
     return f"{_one_line(hit.path)}:{hit.line}:{hit.snippet}{heading}"
 
@@ -187,39 +242,3 @@ def _one_line(text: str) -> str:
 
 def _count(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {plural or noun + 's'}"
-
-
-def _schema(properties: Mapping[str, Any], *required: str) -> Mapping[str, Any]:
-    return {"type": "object", "properties": properties, "required": list(required), "additionalProperties": False}
-
-
-def _text(description: str) -> dict[str, Any]:
-    return {"type": "string", "description": description}
-
-
-def _number(description: str) -> dict[str, Any]:
-    return {"type": "integer", "minimum": 1, "description": description}
-
-
-_SEARCH_TEXT = (
-    'Finds lines in the notes that hold all the words (as beginnings of words) or the "quoted phrases".'
-    " Gives path:line:text, and after a tab the heading above."
-)
-_SEARCH_SCHEMA = _schema(
-    {"query": _text('words, or a "phrase" in quotes'), "limit": _number("how many lines at most (20; up to 100)")},
-    "query",
-)
-_READ_SCHEMA = _schema(
-    {
-        "path": _text("the note, such as daily/2026-03-03.md"),
-        "start_line": _number("the first line to read (1)"),
-        "end_line": _number("the last line to read (the note's last)"),
-    },
-    "path",
-)
-_LIST_TEXT = "Lists the notes with size and time of change, the newest first: all of them, or what is in one folder."
-_LIST_SCHEMA = _schema({"path": _text("a folder, such as daily; without it all notes")})
-_APPEND_TEXT = "Adds lines at the end of a note, which is made if it is not there yet."
-_APPEND_SCHEMA = _schema(
-    {"text": _text("what to add"), "path": _text("the note; without it today's daily note")}, "text"
-)

@@ -23,8 +23,8 @@ import psutil
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 TOKEN = "bench-token-0123456789abcdef"
-_CORES = sorted(os.sched_getaffinity(0))
-SERVER_CORE, CLIENT_CORE = _CORES[0], _CORES[-1]
+CORES = sorted(os.sched_getaffinity(0))
+SERVER_CORE, CLIENT_CORE = CORES[0], CORES[-1]
 _START = 30.0
 
 

@@ -68,6 +68,9 @@ async def test_these_words_are_searched_for(text: str, query: str) -> None:
         ("list notes", "FileList", {}),
         ("what's in daily?", "FileList", {"path": "daily"}),
         ("list open todos", "MemoryTodos", {}),
+        ("done: call the plumber", "MemoryDone", {"text": "call the plumber"}),
+        ("add milk to shopping.md", "FileAppend", {"text": "- milk", "path": "shopping.md"}),
+        ("add - milk to lists/shopping.md", "FileAppend", {"text": "- milk", "path": "lists/shopping.md"}),
         ("status", "Status", {}),
         ("how are you doing?", "Status", {}),
         ("what time is it?", "Time", {}),
@@ -176,8 +179,6 @@ async def test_any_words_at_all_get_the_same_calls_or_words_each_time(text: str)
 @pytest.mark.parametrize(
     "text",
     [
-        "add milk to the shopping list",
-        "done: call the plumber",
         "run df -h",
         "remind me tomorrow at 9 to water the plants",
         "connect tower",

@@ -16,6 +16,7 @@ from ironclaw.llm.builtin import BuiltinProvider
 from ironclaw.llm.models import (
     ModelMessage,
 )
+from ironclaw.memory.search import Search
 from ironclaw.memory.tools import memory_tools
 from ironclaw.memory.workspace import Workspace
 
@@ -29,7 +30,12 @@ def workspace(tmp_path: Path) -> Workspace:
 @pytest.fixture
 def ask(workspace: Workspace) -> Any:
     """Asks through the real turn loop, with the real tools."""
-    agent = Agent(BuiltinProvider(0, "tower"), Toolbox((*memory_tools(workspace), TIME, STATUS_TOOL)))
+    agent = Agent(
+        BuiltinProvider(0, "tower"),
+        Toolbox(
+            (*memory_tools(workspace, Search(workspace.root, workspace.root.parent / "search.db")), TIME, STATUS_TOOL)
+        ),
+    )
     history: list[ModelMessage] = []
 
     async def asked(text: str) -> str:
@@ -186,3 +192,46 @@ async def test_more_hits_than_shown_are_not_passed_over_in_silence(ask: Any, wor
     for number in range(30):
         put(workspace, f"{number}.md", "word", age=number)
     assert "more" in (await ask("find word")).lower()
+
+
+async def test_input_9_a_thing_goes_to_the_one_list_that_is_called_so(ask: Any, workspace: Workspace) -> None:
+    put(workspace, "Shopping.md", "- eggs\n")
+    put(workspace, "other.md", "# Books\n- one\n\n# Films\n")
+    assert await ask("add milk to the shopping list") == "Added to Shopping.md:2"
+    assert ask.used == ["FileList", "MemorySearch", "FileAppend"]
+    assert (workspace.root / "Shopping.md").read_text() == "- eggs\n- milk\n"
+    assert await ask("Add Dune to my books") == "Added to other.md:3"
+    assert (workspace.root / "other.md").read_text() == "# Books\n- one\n- Dune\n\n# Films\n"
+
+
+async def test_input_9_none_or_several_lists_are_asked_about_and_nothing_is_written(
+    ask: Any, workspace: Workspace
+) -> None:
+    answer = await ask("add milk to the shopping list")
+    assert answer == ("No note has *shopping* in its name or in a heading. `add milk to shopping.md` makes one.")
+    assert os.listdir(workspace.root) == []
+    put(workspace, "shopping.md", "- eggs\n")
+    put(workspace, "old/shopping.md", "- tea\n")
+    answer = await ask("add milk to the shopping list")
+    assert "`shopping.md`" in answer
+    assert "`old/shopping.md`" in answer
+    assert (workspace.root / "shopping.md").read_text() == "- eggs\n"
+    assert await ask("add milk to old/shopping.md") == "Added to old/shopping.md:2"
+    put(workspace, "other.md", "nothing of that kind\n")
+    for asked in ("add milk to the shopping list?", "can you add milk to the shopping list"):
+        await ask(asked)
+        assert "FileAppend" not in ask.used
+
+
+async def test_input_13_one_todo_is_ticked_and_several_are_listed(ask: Any, workspace: Workspace) -> None:
+    put(workspace, "a.md", "- [ ] call the plumber\n- [ ] call mum\n")
+    answer = await ask("done: plumber")
+    assert answer == "Done in `a.md:1`:\n\n```diff\n-- [ ] call the plumber\n+- [x] call the plumber\n```"
+    put(workspace, "a.md", "- [ ] call the plumber\n- [ ] call mum\n")
+    answer = await ask("done: call")
+    assert answer.startswith("2 open todos hold *call*.")
+    assert "`a.md:2` - [ ] call mum" in answer
+    assert await ask("done: paint") == "No open todo holds *paint*. `list open todos` shows them all."
+    await ask("done: call mum?")
+    assert "MemoryDone" not in ask.used
+    assert (workspace.root / "a.md").read_text() == "- [ ] call the plumber\n- [ ] call mum\n"

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from ironclaw.errors import Invalid, IronclawError, NotFound
+from ironclaw.memory.search import Search
 from ironclaw.memory.tools import memory_tools
 from ironclaw.memory.workspace import Workspace
-from ironclaw.tools import Risk, ToolContext, ToolResult
+from ironclaw.tools import Approval, Risk, ToolContext, ToolResult
 
 CONTEXT = ToolContext("t", "m", "c")
 
@@ -29,38 +30,41 @@ def put(workspace: Workspace, path: str, text: str, *, age: int = 0) -> None:
 
 
 async def call(workspace: Workspace, tool: str, **arguments: Any) -> ToolResult:
-    (found,) = [one for one in memory_tools(workspace) if one.name == tool]
+    (found,) = [
+        one
+        for one in memory_tools(workspace, Search(workspace.root, workspace.root.parent / "search.db"))
+        if one.name == tool
+    ]
     return await found.run(CONTEXT, arguments)
 
 
-def test_only_append_writes_and_no_schema_takes_more_than_it_names(workspace: Workspace) -> None:
-    tools = {tool.name: tool for tool in memory_tools(workspace)}
-    assert {name for name, tool in tools.items() if tool.risk is not Risk.READ} == {"FileAppend"}
-    assert set(tools) == {"MemorySearch", "MemoryTodos", "FileRead", "FileList", "FileAppend"}
+def test_what_replaces_asks_and_no_schema_takes_more_than_it_names(workspace: Workspace) -> None:
+    tools = {
+        tool.name: tool for tool in memory_tools(workspace, Search(workspace.root, workspace.root.parent / "search.db"))
+    }
+    assert {name for name, tool in tools.items() if tool.risk is not Risk.READ} == {
+        "FileAppend", "FileWrite", "MemoryDone",
+    }  # fmt: skip
+    assert {name for name, tool in tools.items() if tool.approval is Approval.NEVER} == {"FileAppend", "MemoryDone"}
+    write = tools["FileWrite"]
+    assert (write.approval, write.subject({"path": "a.md", "content": "x"})) == (None, "a.md")  # type: ignore[misc]
+    assert set(tools) == {
+        "MemorySearch", "MemoryTodos", "FileRead", "FileList", "FileAppend", "FileWrite", "MemoryDone",
+    }  # fmt: skip
     for tool in tools.values():
+        assert tool.description
         assert tool.parameters["additionalProperties"] is False
         assert all(field["description"] for field in tool.parameters["properties"].values())
+    assert tools["FileRead"].parameters["required"] == ["path"]
+    assert tools["FileRead"].parameters["properties"]["start_line"] == {
+        "type": ["integer", "null"], "description": "the first line to read (1)", "minimum": 1,
+    }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("tool", "arguments"),
-    [
-        ("MemorySearch", {}),
-        ("MemorySearch", {"query": 5}),
-        ("MemorySearch", {"query": "x", "more": 1}),
-        ("FileRead", {"path": None}),
-        ("FileRead", {"path": "a.md", "start_line": "1"}),
-        ("FileAppend", {"text": ["x"]}),
-        ("FileAppend", {"text": " \n"}),
-        ("MemoryTodos", {"x": 1}),
-    ],
-)
-async def test_arguments_of_the_wrong_shape_are_invalid_and_name_the_field(
-    workspace: Workspace, tool: str, arguments: dict[str, Any]
-) -> None:
+async def test_an_append_of_nothing_is_invalid_and_names_the_field(workspace: Workspace) -> None:
     with pytest.raises(Invalid) as caught:
-        await call(workspace, tool, **arguments)
-    assert caught.value.field
+        await call(workspace, "FileAppend", text=" \n")
+    assert caught.value.field == "text"
     assert os.listdir(workspace.root) == []
 
 
@@ -203,3 +207,62 @@ async def test_only_notes_beneath_the_workspace_can_be_added_to(workspace: Works
         await call(workspace, "FileAppend", text="x", path=path)
     assert os.listdir(workspace.root) == []
     assert not (workspace.root.parent / "out.md").exists()
+
+
+async def test_write_makes_or_replaces_a_note_and_says_how_much(workspace: Workspace) -> None:
+    made = await call(workspace, "FileWrite", path="plans/garden.md", content="one\ntwo\n")
+    assert (made.content, made.preview) == ("Made plans/garden.md: 2 lines, 8 bytes.", "plans/garden.md, 2 lines")
+    assert (await call(workspace, "FileWrite", path="plans/garden.md", content="x")).content == (
+        "Wrote plans/garden.md: 1 line, 1 bytes."
+    )
+    assert (workspace.root / "plans" / "garden.md").read_text() == "x"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *["AGENTS.md", "agents.MD", "SOUL.md", "x/User.md", "\uff21GENTS.md", "AGENTS\u200b.md", "A\u0301GENTS.md"],
+        *["run.sh", ".env", "../out.md", "alias.md", "AGENTS.md ", "x/.git/hooks.md", "\u202eSOUL.md"],
+    ],
+)
+async def test_s51_no_tool_writes_what_is_for_people_to_write(workspace: Workspace, path: str) -> None:
+    put(workspace, "AGENTS.md", "- [ ] mine\n")
+    (workspace.root / "alias.md").symlink_to("AGENTS.md")
+    for tool, arguments in (("FileWrite", {"content": "evil"}), ("FileAppend", {"text": "evil"})):
+        with pytest.raises(IronclawError):
+            await call(workspace, tool, path=path, **arguments)
+    with pytest.raises(Invalid, match="people"):
+        await call(workspace, "MemoryDone", text="mine")
+    assert (workspace.root / "AGENTS.md").read_text() == "- [ ] mine\n"
+    assert sorted(os.listdir(workspace.root)) == ["AGENTS.md", "alias.md"]
+
+
+async def test_done_ticks_exactly_one_and_shows_the_line_before_and_after(workspace: Workspace) -> None:
+    put(workspace, "a.md", "- [ ] call the plumber\r\n- [ ] call mum\r\nTODO: paint the door\r\n")
+    assert (await call(workspace, "MemoryDone", text="plumber")).content == (
+        "Done in a.md:1\n-- [ ] call the plumber\n+- [x] call the plumber"
+    )
+    assert (await call(workspace, "MemoryDone", text="paint")).content.endswith("+DONE: paint the door")
+    assert (
+        workspace.root / "a.md"
+    ).read_bytes() == b"- [x] call the plumber\r\n- [ ] call mum\r\nDONE: paint the door\r\n"
+    assert (await call(workspace, "MemoryDone", text="plumber")).content == "No open todo matches in 1 note."
+
+
+async def test_done_ticks_nothing_where_several_match_but_one_that_says_just_this_is_meant(
+    workspace: Workspace,
+) -> None:
+    put(workspace, "a.md", "- [ ] call the plumber\n- [ ] call the plumber again\n- [ ] call mum\n")
+    several = await call(workspace, "MemoryDone", text="call")
+    assert several.content.splitlines()[0] == "3 open todos match; say more words of one"
+    assert len(several.content.splitlines()) == 4
+    assert (workspace.root / "a.md").read_text().count("[x]") == 0
+    assert (await call(workspace, "MemoryDone", text="Call the plumber")).content.startswith("Done in a.md:1\n")
+
+
+async def test_a_list_can_be_of_notes_that_are_called_so(workspace: Workspace) -> None:
+    for path in ("shopping.md", "lists/Shopping list.md", "other.md"):
+        put(workspace, path, "x")
+    lines = (await call(workspace, "FileList", name="shopping")).content.splitlines()
+    assert sorted(line.split("\t")[0] for line in lines) == ["lists/Shopping list.md", "shopping.md"]
+    assert (await call(workspace, "FileList", name="nope")).content == "Nothing is in it."

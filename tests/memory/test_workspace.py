@@ -45,7 +45,11 @@ def workspace(root: Path) -> Workspace:
     ],
 )
 async def test_a_path_that_may_not_be_asked_is_invalid_for_every_verb(workspace: Workspace, path: str) -> None:
-    for call in (workspace.read(path), workspace.append(path, "x"), workspace.write(path, "x", author="person")):
+    for call in (
+        workspace.read(path),
+        workspace.append(path, "x", author="person"),
+        workspace.write(path, "x", author="person"),
+    ):
         with pytest.raises(Invalid) as caught:
             await call
         assert caught.value.field == "path"
@@ -109,48 +113,48 @@ async def test_a_note_beyond_a_mebibyte_or_not_utf8_is_refused_in_words(workspac
     with pytest.raises(Invalid, match="UTF-8"):
         await workspace.read("latin.md")
     with pytest.raises(Invalid, match="UTF-8"):
-        await workspace.append("latin.md", "x")
+        await workspace.append("latin.md", "x", author="person")
     assert (root / "latin.md").read_bytes() == "Käse".encode("latin-1")
 
 
 async def test_an_append_says_the_line_at_which_the_text_begins(workspace: Workspace, root: Path) -> None:
-    assert await workspace.append("daily/x.md", "one") == 1
-    assert await workspace.append("daily/x.md", "two\nthree") == 2
-    assert await workspace.append("daily/x.md", "four\n") == 4
+    assert (await workspace.append("daily/x.md", "one", author="person")).line == 1
+    assert (await workspace.append("daily/x.md", "two\nthree", author="person")).line == 2
+    assert (await workspace.append("daily/x.md", "four\n", author="person")).line == 4
     assert (root / "daily" / "x.md").read_text() == "one\ntwo\nthree\nfour\n"
 
 
 async def test_an_append_never_joins_the_last_line(workspace: Workspace, root: Path) -> None:
     (root / "a.md").write_text("no newline")
-    assert await workspace.append("a.md", "next") == 2
+    assert (await workspace.append("a.md", "next", author="person")).line == 2
     assert (root / "a.md").read_text() == "no newline\nnext\n"
 
 
 async def test_appends_at_the_same_time_lose_nothing(workspace: Workspace) -> None:
-    lines = await asyncio.gather(*(workspace.append("a.md", f"line {n}") for n in range(40)))
-    assert sorted(lines) == list(range(1, 41))
+    saved = await asyncio.gather(*(workspace.append("a.md", f"line {n}", author="person") for n in range(40)))
+    assert sorted(one.line or 0 for one in saved) == list(range(1, 41))
     content = (await workspace.read("a.md")).content.splitlines()
     assert sorted(content) == sorted(f"line {n}" for n in range(40))
 
 
 async def test_a_cancelled_append_lets_no_other_one_in_before_it_ends(workspace: Workspace) -> None:
-    tasks = [asyncio.create_task(workspace.append("a.md", f"line {n}")) for n in range(20)]
+    tasks = [asyncio.create_task(workspace.append("a.md", f"line {n}", author="person")) for n in range(20)]
     await asyncio.sleep(0.002)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    last = await workspace.append("a.md", "last")
+    last = (await workspace.append("a.md", "last", author="person")).line or 0
     content = (await workspace.read("a.md")).content.splitlines()
     assert content[last - 1] == "last"
     assert len(set(content)) == len(content)
 
 
 async def test_text_that_is_no_unicode_or_too_much_is_refused_and_changes_nothing(workspace: Workspace) -> None:
-    await workspace.append("a.md", "one")
+    await workspace.append("a.md", "one", author="person")
     with pytest.raises(Invalid):
-        await workspace.append("a.md", "\ud800")
+        await workspace.append("a.md", "\ud800", author="person")
     with pytest.raises(TooLarge):
-        await workspace.append("a.md", "x" * 1024 * 1024)
+        await workspace.append("a.md", "x" * 1024 * 1024, author="person")
     assert (await workspace.read("a.md")).content == "one\n"
 
 
@@ -213,7 +217,7 @@ async def test_a_folder_that_cannot_be_made_is_a_setting_to_mend(tmp_path: Path)
 async def test_a_workspace_that_is_itself_a_link_works(tmp_path: Path, root: Path) -> None:
     (tmp_path / "link").symlink_to(root)
     workspace = Workspace(tmp_path / "link")
-    await workspace.append("a.md", "x")
+    await workspace.append("a.md", "x", author="person")
     assert (root / "a.md").read_text() == "x\n"
 
 

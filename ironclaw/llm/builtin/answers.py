@@ -11,9 +11,9 @@ NO_DELETE = "I don't delete on request. Your notes are plain files: delete them 
 HELP = """\
 Without a language model I work with your notes and this machine:
 - `find TODO` searches all notes; `"quoted words"` make a phrase
-- `note: call the plumber` adds a line to today's note
+- `note: call the plumber` adds a line to today's note; `add milk to shopping.md` to another
 - `show today`, or `read MEMORY.md`, shows a note
-- `list notes` and `list open todos` give an overview
+- `list notes` and `list open todos` give an overview; `done: plumber` ticks one
 - `what did I do yesterday?` quotes that day's note
 - `status` and `what time is it?` tell about this machine"""
 _SHOWN_LINES = 60
@@ -109,6 +109,18 @@ def todos(result: str) -> str:
         text = re.sub(r"^[-*] \[ \] ", "", hit.text)
         groups.setdefault(hit.path, []).append(f"- {text} (`{hit.place}`)")
     return "\n\n".join("\n".join([f"**{path}**", *items]) for path, items in groups.items())
+
+
+def done(result: str, text: str) -> str:
+    """The ticked line, before and after; or which todos it could be."""
+    head, *lines = result.split("\n")
+    if head.startswith("Done in "):
+        return f"Done in `{head.removeprefix('Done in ')}`:\n\n```diff\n" + "\n".join(lines) + "\n```"
+    _, found = hits(result)
+    if found:
+        shown = [f"- `{hit.place}` {hit.text}" for hit in found]
+        return "\n".join([f"{len(found)} open todos hold *{text}*. Say more words of the one that is done:", *shown])
+    return f"No open todo holds *{text}*. `list open todos` shows them all." if lines == [] else result
 
 
 def note(result: str) -> str:

@@ -16,6 +16,8 @@ Kind = Literal[
     "question",
     "days",
     "add",
+    "put",
+    "done",
     "show",
     "list",
     "todos",
@@ -28,11 +30,12 @@ Kind = Literal[
 
 @attrs.frozen
 class Plan:
-    """What to do. *text* is what it is about; *days* are those asked for."""
+    """What to do. *text* is what it is about, *place* the note or list it goes to; *days* are those asked for."""
 
     kind: Kind
     text: str = ""
     days: tuple[date, ...] = ()
+    place: str = ""
 
 
 _GREETING = re.compile(r"(?:hello|hi|hey|hallo|good (?:morning|evening|day))(?:[\s,]+(?:agent|there|ironclaw))?", re.I)
@@ -48,6 +51,8 @@ _QUESTION = re.compile(
     re.I | re.S,
 )
 _NOTE = re.compile(r"(?:note|remember|todo)\s*:\s*(.+)|remember (?:that|to)\s+(.+)", re.I | re.S)
+_PUT = re.compile(r"add\s+(.+)\s+(?:to|on|onto|in|into)\s+(?:the\s+|my\s+|our\s+)?(.+)", re.I | re.S)
+_DONE = re.compile(r"(?:done|tick(?: off)?|finished)\s*:\s*(.+)", re.I | re.S)
 _SHOW_DAY = re.compile(r"(?:show|read|open)(?: me)? (today|yesterday)(?:'s)?(?: notes?)?", re.I)
 _SHOW = re.compile(r"(?:show|read|open)(?: me)?\s+(\S+\.(?:md|markdown|txt))", re.I)
 _LIST = re.compile(r"list (?:all |the |my )?(?:notes|files)(?: in (\S+))?|what(?:'s| is) in (\S+?/?)|list (\S+/)", re.I)
@@ -72,8 +77,22 @@ def understand(text: str, today: date) -> Plan:
         return Plan("add", (note[1] or note[2]).strip())
     if search := _SEARCH.fullmatch(said):
         return Plan("search", search[1].strip())
+    if change := _change(said):
+        return change
     plain = said.rstrip("?!. ")
     return _exact(plain) or _dated(plain, today) or _about(plain, said)
+
+
+def _change(said: str) -> Plan | None:
+    """What changes a note is said outright, never asked."""
+    if said.endswith("?"):
+        return None
+    if done := _DONE.fullmatch(said):
+        return Plan("done", done[1].strip())
+    if put := _PUT.fullmatch(said):
+        place = re.sub(r"\s+(?:list|note)$", "", put[2].strip(" .!"), flags=re.I)
+        return Plan("put", put[1].strip(), place=place)
+    return None
 
 
 def _exact(plain: str) -> Plan | None:

@@ -8,11 +8,12 @@ from datetime import date, datetime
 
 import orjson
 
-from ironclaw.llm.builtin import answers
+from ironclaw.llm.builtin import answers, putting
 from ironclaw.llm.builtin.phrases import Plan, key_words, understand
 from ironclaw.llm.models import Delta, Finished, ModelMessage, ModelRequest, TextDelta, ToolCallDelta, Usage
 
 _LONGEST_PAUSES = 2.0  # seconds that one answer may spend on pauses between words, unless they are set long
+_FIXED: dict[str, str] = {"help": answers.HELP, "key": answers.KEY, "delete": answers.NO_DELETE}
 _Call = tuple[str, dict[str, object]]
 
 
@@ -32,9 +33,9 @@ class BuiltinProvider:
         plan = understand(message.content, datetime.now().astimezone().date())
         asked = len(message.content.split())
         known = {spec.name for spec in request.tools}
-        calls = self._calls(plan, greeted=_has_answers(before))
+        calls = self._calls(plan, results, greeted=_has_answers(before))
         missing = [name for name, _ in calls if name not in known]
-        if calls and not results and not missing:
+        if calls and not missing:
             for index, (name, arguments) in enumerate(calls):
                 yield ToolCallDelta(index, orjson.dumps(arguments).decode(), f"call_{index}", name)
             yield Finished("tool_calls", Usage(asked, len(calls), 0.0))
@@ -51,8 +52,15 @@ class BuiltinProvider:
             await asyncio.sleep(pause)  # also when it is 0: the loop gets its turn between words
         yield Finished("stop", Usage(asked, len(words), 0.0))
 
-    def _calls(self, plan: Plan, *, greeted: bool) -> list[_Call]:
-        """The tools that a plan needs. Only an explicit `note:` or `remember` writes."""
+    def _calls(self, plan: Plan, results: list[str], *, greeted: bool) -> list[_Call]:
+        """The tools that a plan needs next; none when *results* are all there.
+
+        Only an explicit `note:`, `remember`, `add ... to ...` or `done:` writes.
+        """
+        if plan.kind == "put":
+            return putting.calls(plan, results)
+        if results:
+            return []
         match plan.kind:
             case "search":
                 return [("MemorySearch", {"query": plan.text})]
@@ -65,14 +73,10 @@ class BuiltinProvider:
                 return [("FileRead", {"path": _daily(plan.days[0]) if plan.days else plan.text})]
             case "list":
                 return [("FileList", {"path": plan.text} if plan.text else {})]
-            case "add":
-                return [("FileAppend", {"text": plan.text})]
-            case "todos":
-                return [("MemoryTodos", {})]
-            case "status":
-                return [("Status", {})]
-            case "time":
-                return [("Time", {})]
+            case "add" | "done":
+                return [("FileAppend" if plan.kind == "add" else "MemoryDone", {"text": plan.text})]
+            case "todos" | "status" | "time":
+                return [({"todos": "MemoryTodos", "status": "Status", "time": "Time"}[plan.kind], {})]
             case "greeting":
                 return [("Status", {})] if greeted else []
             case _:
@@ -80,15 +84,11 @@ class BuiltinProvider:
 
     def _answer(self, plan: Plan, before: Sequence[ModelMessage], results: list[str]) -> str:
         result = results[0] if results else ""
+        if plan.kind in _FIXED:
+            return _FIXED[plan.kind]
         match plan.kind:
             case "greeting":
                 return answers.greeting(result) if results else answers.introduction(self._hostname)
-            case "help":
-                return answers.HELP
-            case "key":
-                return answers.KEY
-            case "delete":
-                return answers.NO_DELETE
             case "search":
                 return answers.found(result, [plan.text], hint=False)
             case "written" | "question":
@@ -108,9 +108,13 @@ class BuiltinProvider:
                 return answers.files(result)
             case "todos":
                 return answers.todos(result)
+            case "done":
+                return answers.done(result, plan.text)
+            case "put":
+                return putting.answer(plan, results)
             case "status":
                 return answers.status(result)
-            case "add" | "time":
+            case _:
                 return result
 
 
