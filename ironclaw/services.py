@@ -90,61 +90,41 @@ async def open_services(
     authenticate: Authenticate | None = None,
     start_empty: bool = False,
 ) -> AsyncIterator[Services]:
-    """Start all parts, and end them in the opposite order.
-
-    Raises *ConfigError* when the home or the database can't be used.
-    """
+    """Start all parts; end them in the opposite order. Raises *ConfigError* where home or database can't be used."""
     async with contextlib.AsyncExitStack() as stack:
         home, token, token_is_new = _open_home(stack, settings)
-        database, hub, ledger = await _open_store(stack, home, start_empty=start_empty)
-        workspace, search = await _open_notes(stack, home, database, hub)
+        ground = await _Ground.open(stack, settings, home, start_empty=start_empty)
+        workspace, search = await ground.notes()
         builtin = BuiltinProvider(word_delay=settings.word_delay)
         slots = StreamSlots(settings.max_streams)
-        model = await ModelConnection.open(
-            settings, database=database, hub=hub, box=SecretBox(database, home.path), builtin=builtin, llm=llm
-        )
-        stack.push_async_callback(model.aclose)
-        status = StatusReader(
-            database=database,
-            hub=hub,
-            ledger=ledger,
-            workspace=workspace,
-            search=search,
-            slots=slots,
-            connection=model,
-        )
-        budgets = await Budgets.open(ledger, database, hub)
-        meter = Meter(ledger, budgets, Prices(), allow_unpriced=settings.budget_unknown_price == "allow")
-        own = (*memory_tools(workspace, search), TIME, status.tool(), *_web_tools(stack, settings))
+        model = await ground.model(builtin, llm)
+        status = ground.status(workspace, search, slots, model)
         agents = _Agents(
             connection=model,
             builtin_provider=builtin,
-            meter=meter,
-            toolbox=Toolbox((*own, *tools)),
-            policy=Policy(),
+            meter=await ground.meter(),
+            toolbox=Toolbox((*memory_tools(workspace, search), TIME, status.tool(), *ground.web_tools(), *tools)),
             briefing=Briefing(workspace),
             limits=AgentLimits(iterations=settings.max_tool_iterations, tokens=settings.turn_tokens),
         )
-        chat = await _open_chat(
-            stack, settings, hub, database, agents=agents, status=status, undo_changes=workspace.undo_changes
-        )
-        completions = _completions(settings, agents, AgentMode(chat, hub, agents.plain))
+        chat = await ground.chat(agents, status, workspace.undo_changes)
+        completions = agents.completions(AgentMode(chat, ground.hub, agents.plain), Names(settings.llm_aliases))
         yield Services(
             settings=settings,
             home=home,
-            database=database,
-            hub=hub,
-            ledger=ledger,
-            budgets=budgets,
+            database=ground.database,
+            hub=ground.hub,
+            ledger=ground.ledger,
+            budgets=agents.meter.budgets,
             workspace=workspace,
             search=search,
             model=model,
             chat=chat,
             completions=completions,
-            responses=Responses(completions, database),
+            responses=Responses(completions, ground.database),
             models=ModelList(model),
             status=status,
-            limits=_rate_limits(settings),
+            limits=RateLimits(api=settings.api_rate, chat=settings.chat_rate, login=settings.login_rate),
             slots=slots,
             authority=TokenAuthority(token),
             authenticate=authenticate,
@@ -163,79 +143,98 @@ def _open_home(stack: contextlib.AsyncExitStack, settings: Settings) -> tuple[Ho
     return home, token, kept is None
 
 
-def _web_tools(stack: contextlib.AsyncExitStack, settings: Settings) -> tuple[Tool, ...]:
-    egress = Egress(settings.web_fetch_allow)
-    stack.push_async_callback(egress.aclose)
-    return web_tools(egress, searxng_url=settings.searxng_url)
+@attrs.frozen
+class _Ground:
+    """What all parts stand on. Each method opens one of them, to be ended with the stack."""
 
+    _stack: contextlib.AsyncExitStack
+    _settings: Settings
+    _home: Home
+    database: Database
+    hub: Hub
+    ledger: Ledger
 
-def _completions(settings: Settings, agents: "_Agents", agent: AgentMode) -> Completions:
-    relay = Relay(agents.meter, Names(settings.llm_aliases))
-    return Completions(agents.connection, agents.meter, relay, agent)
+    @classmethod
+    async def open(
+        cls, stack: contextlib.AsyncExitStack, settings: Settings, home: Home, *, start_empty: bool
+    ) -> "_Ground":
+        """What keeps things on disk."""
+        database = await Database.open(home.database, _MIGRATIONS, start_empty=start_empty)
+        stack.push_async_callback(database.aclose)
+        hub = await Hub.open(database)
+        stack.push_async_callback(hub.aclose)
+        ledger = await Ledger.open(database)
+        stack.push_async_callback(ledger.aclose)
+        return cls(stack, settings, home, database, hub, ledger)
 
+    async def notes(self) -> tuple[Workspace, Search]:
+        """The notes and their search."""
+        workspace = Workspace(self._home.workspace, Versions(self.database), self.hub.publish)
+        self._stack.push_async_callback(workspace.aclose)
+        await workspace.seed()
+        search = Search(self._home.workspace, self._home.path / "index.db")
+        self._stack.push_async_callback(search.aclose)
+        workspace.on_change.append(search.notice)
+        search.start()
+        outside = Outside(workspace)
+        self._stack.push_async_callback(outside.aclose)
+        outside.start()
+        return workspace, search
 
-def _rate_limits(settings: Settings) -> RateLimits:
-    return RateLimits(api=settings.api_rate, chat=settings.chat_rate, login=settings.login_rate)
+    async def model(self, builtin: Provider, llm: Provider | None) -> ModelConnection:
+        """The connection to the model; whether it is there is looked at meanwhile."""
+        box = SecretBox(self.database, self._home.path)
+        model = await ModelConnection.open(
+            self._settings, database=self.database, hub=self.hub, box=box, builtin=builtin, llm=llm
+        )
+        self._stack.push_async_callback(model.aclose)
+        return model
 
+    def status(
+        self, workspace: Workspace, search: Search, slots: StreamSlots, connection: ModelConnection
+    ) -> StatusReader:
+        """What looks at all of it."""
+        return StatusReader(
+            database=self.database,
+            hub=self.hub,
+            ledger=self.ledger,
+            workspace=workspace,
+            search=search,
+            slots=slots,
+            connection=connection,
+        )
 
-async def _open_chat(
-    stack: contextlib.AsyncExitStack,
-    settings: Settings,
-    hub: Hub,
-    database: Database,
-    *,
-    agents: "_Agents",
-    status: StatusReader,
-    undo_changes: UndoChanges,
-) -> ChatService:
-    """The chat, to be ended with *stack*: what waited on disk begins to run."""
-    chat = ChatService(
-        hub,
-        database,
-        agents.usual,
-        agents.builtin,
-        policy=agents.policy,
-        models=_Models(agents.connection),
-        undo_changes=undo_changes,
-        check_budget=agents.check_budget,
-        max_turns=settings.max_turns,
-        turn_timeout=settings.turn_timeout,
-        user_id=settings.user_id,
-    )
-    stack.push_async_callback(chat.aclose, settings.shutdown_grace)
-    await chat.open()
-    status.watch_approvals(chat.turns.asked)
-    return chat
+    async def meter(self) -> Meter:
+        """What counts the calls of models, and holds them within the budget."""
+        budgets = await Budgets.open(self.ledger, self.database, self.hub)
+        unpriced = self._settings.budget_unknown_price == "allow"
+        return Meter(self.ledger, budgets, Prices(), allow_unpriced=unpriced)
 
+    def web_tools(self) -> tuple[Tool, ...]:
+        """The tools that look at the web."""
+        egress = Egress(self._settings.web_fetch_allow)
+        self._stack.push_async_callback(egress.aclose)
+        return web_tools(egress, searxng_url=self._settings.searxng_url)
 
-async def _open_store(
-    stack: contextlib.AsyncExitStack, home: Home, *, start_empty: bool
-) -> tuple[Database, Hub, Ledger]:
-    """What keeps things on disk, to be ended with *stack*."""
-    database = await Database.open(home.database, _MIGRATIONS, start_empty=start_empty)
-    stack.push_async_callback(database.aclose)
-    hub = await Hub.open(database)
-    stack.push_async_callback(hub.aclose)
-    ledger = await Ledger.open(database)
-    stack.push_async_callback(ledger.aclose)
-    return database, hub, ledger
-
-
-async def _open_notes(
-    stack: contextlib.AsyncExitStack, home: Home, database: Database, hub: Hub
-) -> tuple[Workspace, Search]:
-    """The notes and their search, to be ended with *stack*."""
-    workspace = Workspace(home.workspace, Versions(database), hub.publish)
-    stack.push_async_callback(workspace.aclose)
-    await workspace.seed()
-    search = Search(home.workspace, home.path / "index.db")
-    stack.push_async_callback(search.aclose)
-    workspace.on_change.append(search.notice)
-    search.start()
-    outside = Outside(workspace)
-    stack.push_async_callback(outside.aclose)
-    outside.start()
-    return workspace, search
+    async def chat(self, agents: "_Agents", status: StatusReader, undo_changes: UndoChanges) -> ChatService:
+        """The conversations: what waited on disk begins to run."""
+        chat = ChatService(
+            self.hub,
+            self.database,
+            agents.usual,
+            agents.builtin,
+            policy=agents.policy,
+            models=_Models(agents.connection),
+            undo_changes=undo_changes,
+            check_budget=agents.check_budget,
+            max_turns=self._settings.max_turns,
+            turn_timeout=self._settings.turn_timeout,
+            user_id=self._settings.user_id,
+        )
+        self._stack.push_async_callback(chat.aclose, self._settings.shutdown_grace)
+        await chat.open()
+        status.watch_approvals(chat.turns.asked)
+        return chat
 
 
 @attrs.frozen(kw_only=True)
@@ -246,9 +245,9 @@ class _Agents:
     builtin_provider: Provider
     meter: Meter
     toolbox: Toolbox
-    policy: Policy
     briefing: Briefing
     limits: AgentLimits
+    policy: Policy = attrs.Factory(Policy)
 
     def usual(self, thread_id: str, model: str | None) -> Agent:
         """The agent with the connected model, or with another one of its server."""
@@ -263,6 +262,10 @@ class _Agents:
         """The connected model without the agent, its calls counted for `/v1`; None while there is none."""
         connected = self.connection.current()
         return None if connected.state == "none" else MeteredProvider(connected.provider, self.meter, "v1", None)
+
+    def completions(self, agent: AgentMode, names: Names) -> Completions:
+        """What answers `/v1`: the provider itself, or *agent*."""
+        return Completions(self.connection, self.meter, Relay(self.meter, names), agent)
 
     def check_budget(self) -> None:
         """Raises *BudgetSpent* when the next turn's model could not be paid."""
