@@ -2,8 +2,8 @@
 
     python examples/library_with_tool.py
 
-prints what the built-in assistant says to `help`; then, event by event, a turn in which a stand-in for a language model
-calls the tool `Lamp`. `home=None` leaves nothing on disk.
+prints what the built-in assistant says to `help`; then the events of a turn in which a stand-in for a language model calls
+the tool `Lamp`, which asks first: here the program itself allows it. `home=None` leaves nothing on disk.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 from ironclaw import (
+    ApprovalNeeded,
     Delta,
     Finished,
     Gateway,
@@ -29,12 +30,9 @@ lamps = {"kitchen": False, "hall": False}
 
 
 async def switch(context: ToolContext, arguments: Mapping[str, Any]) -> ToolResult:
-    """Do what the model asked for. Its arguments are whatever it wrote: check them."""
-    room, on = arguments.get("room"), arguments.get("on")
-    if room not in lamps or not isinstance(on, bool):
-        return ToolResult(f"There are lamps in: {', '.join(lamps)}. `on` is true or false.", success=False)
-    lamps[room] = on
-    return ToolResult(f"The lamp in the {room} is {'on' if on else 'off'}.")
+    """Do what the model asked for. Its arguments fit the schema below."""
+    lamps[arguments["room"]] = arguments["on"]
+    return ToolResult(f"The lamp is {'on' if arguments['on'] else 'off'}.")
 
 
 LAMP = Tool(
@@ -43,6 +41,7 @@ LAMP = Tool(
     parameters={
         "type": "object",
         "properties": {"room": {"enum": list(lamps)}, "on": {"type": "boolean"}},
+        "required": ["room", "on"],
     },
     run=switch,
     risk=Risk.ACT,
@@ -50,16 +49,15 @@ LAMP = Tool(
 
 
 class StandIn:
-    """Calls the lamp, then repeats what the lamp said: what a real model would do, without one."""
+    """Calls the lamp, then says so: what a real model would do, without one."""
 
-    name = "stand-in"
-    model = "stand-in-1"
+    name = model = "stand-in"
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
         """One reply of the model."""
         last = request.messages[-1]
         if last.role == "tool":
-            yield TextDelta(f"Done. {last.content}")
+            yield TextDelta("Done." if "is on" in last.content else "The lamp stays as it is.")
             yield Finished("stop")
         else:
             yield ToolCallDelta(0, '{"room": "kitchen", "on": true}', call_id="call-1", name="Lamp")
@@ -73,6 +71,8 @@ async def main() -> None:
     async with Gateway(Settings(home=None), llm=StandIn(), tools=[LAMP]) as gateway:
         async for event in gateway.send("Light in the kitchen, please!"):
             print(event.kind, event.content if isinstance(event, Response) else "")
+            if isinstance(event, ApprovalNeeded):
+                await gateway.answer(event.request_id, "approve")
     print(f"In the kitchen it is {'light' if lamps['kitchen'] else 'dark'}.")
 
 

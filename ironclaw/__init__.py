@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from ironclaw.auth import Principal
     from ironclaw.errors import IronclawError, ProviderError
     from ironclaw.events import (
+        ApprovalNeeded,
+        ApprovalSettled,
         Event,
         ReasoningChunk,
         Response,
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     )
     from ironclaw.gateway import Gateway, create_app
     from ironclaw.llm.models import (
+        Abilities,
         Delta,
         Finished,
         ModelMessage,
@@ -36,9 +39,13 @@ if TYPE_CHECKING:
     )
     from ironclaw.llm.provider import Provider
     from ironclaw.settings import Settings
-    from ironclaw.tools import Risk, Tool, ToolContext, ToolResult
+    from ironclaw.tools import Approval, Risk, Tool, ToolContext, ToolResult, make_tool
 
 __all__ = [
+    "Abilities",
+    "Approval",
+    "ApprovalNeeded",
+    "ApprovalSettled",
     "Delta",
     "Event",
     "Finished",
@@ -69,12 +76,15 @@ __all__ = [
     "UserMessage",
     "__version__",
     "create_app",
+    "make_tool",
 ]
 
 _HOMES = {
     "auth": ("Principal",),
     "errors": ("IronclawError", "ProviderError"),
     "events": (
+        "ApprovalNeeded",
+        "ApprovalSettled",
         "Event",
         "ReasoningChunk",
         "Response",
@@ -88,6 +98,7 @@ _HOMES = {
     ),
     "gateway": ("Gateway", "create_app"),
     "llm.models": (
+        "Abilities",
         "Delta",
         "Finished",
         "ModelMessage",
@@ -99,7 +110,7 @@ _HOMES = {
     ),
     "llm.provider": ("Provider",),
     "settings": ("Settings",),
-    "tools": ("Risk", "Tool", "ToolContext", "ToolResult"),
+    "tools": ("Approval", "Risk", "Tool", "ToolContext", "ToolResult", "make_tool"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -13,6 +13,7 @@ from typing import Self
 
 from aiohttp import web
 
+from ironclaw.agent import Action
 from ironclaw.auth import Authenticate
 from ironclaw.errors import ProviderError
 from ironclaw.events import Event, Response, TurnFailed
@@ -106,12 +107,17 @@ class Gateway:
                 self._services = None
                 await self._stack.aclose()
 
-    async def send(self, message: str, *, thread_id: str | None = None) -> AsyncGenerator[Event, None]:
-        """Send a message; its turn's events, up to the one that ends it. Leaving early does not end the turn."""
+    async def send(
+        self, message: str, *, thread_id: str | None = None, can_ask: bool = True
+    ) -> AsyncGenerator[Event, None]:
+        """Send a message; its turn's events, up to the one that ends it. Leaving early does not end the turn.
+
+        A call that needs an approval waits for `answer()` after its `ApprovalNeeded`; with *can_ask* False it is refused.
+        """
         services = self.services
         message_id = str(uuid.uuid4())
         with services.hub.subscribe(message_id=message_id) as subscription:
-            await services.chat.accept(message, thread_id=thread_id, message_id=message_id)
+            await services.chat.accept(message, thread_id=thread_id, message_id=message_id, can_ask=can_ask)
             async for released in subscription:
                 if released.event is not None:
                     yield released.event
@@ -119,14 +125,24 @@ class Gateway:
                         return
 
     async def ask(self, message: str, *, thread_id: str | None = None) -> Response:
-        """Send a message and wait for the answer. Raises *ProviderError* when there is none."""
-        async with contextlib.aclosing(self.send(message, thread_id=thread_id)) as events:
+        """Send a message and wait for the answer. Raises *ProviderError* when there is none.
+
+        Calls that need an approval are refused: nobody could answer here. `send()` can ask.
+        """
+        async with contextlib.aclosing(self.send(message, thread_id=thread_id, can_ask=False)) as events:
             async for event in events:
                 if isinstance(event, Response):
                     return event
                 if isinstance(event, TurnFailed):
                     raise ProviderError(event.message, code=event.code)
         raise ProviderError("The turn was stopped.", code="stopped")
+
+    async def answer(self, request_id: str, action: Action) -> None:
+        """Answer a call that waits: approve, always or deny.
+
+        Raises *NotFound*, *Conflict* when it was answered already, *Invalid* where "always" may not be answered.
+        """
+        await self.services.chat.approvals.settle(request_id, action)
 
     async def stop(self, thread_id: str) -> bool:
         """End the running turn of a thread; whether one ran."""

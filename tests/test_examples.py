@@ -40,7 +40,7 @@ def test_library_with_tool_asks_the_built_in_assistant_and_its_agent_calls_the_t
     printed = run("library_with_tool.py", tmp_path)
     assert "`list notes`" in printed
     *_, events = printed.partition("user_message")
-    kinds = ["tool_started", "tool_completed", "stream_chunk", "response Done. The lamp in the kitchen is on."]
+    kinds = ["approval_needed", "approval_settled", "tool_started", "tool_completed", "stream_chunk", "response Done."]
     places = [events.index(kind) for kind in kinds]
     assert places == sorted(places)
     assert printed.endswith("In the kitchen it is light.\n")

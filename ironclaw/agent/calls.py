@@ -50,11 +50,12 @@ class _Ready:
 
 @attrs.frozen
 class _Refused:
-    """A call that does not run, and what the model is told."""
+    """A call that does not run, what the model is told, and in short what people are."""
 
     number: int
     call: ToolCall
     reason: str
+    preview: str = ""
 
 
 @attrs.define
@@ -140,7 +141,7 @@ class CallRunner:
 
     async def _answered(self, request: Request, call: ToolCall, *, allowed: bool) -> _Ready | _Refused:
         if not allowed:
-            return _Refused(request.number, call, _DENIED)
+            return _Refused(request.number, call, _DENIED, "not allowed")
         try:
             tool, arguments = await self._checked(call)
         except Invalid as error:
@@ -199,7 +200,11 @@ async def _run(
 ) -> None:
     clock = asyncio.get_running_loop().time
     started = clock()
-    result = ToolResult(step.reason, success=False) if isinstance(step, _Refused) else await _result(step, turn)
+    result = (
+        ToolResult(step.reason, step.preview, success=False)
+        if isinstance(step, _Refused)
+        else await _result(step, turn)
+    )
     done.put_nowait((step.call, step.number, result, clock() - started))
 
 

@@ -20,7 +20,8 @@ _WARN_AT = 0.8
 _MOST_USD = 1_000_000
 _PERIODS: tuple[Period, ...] = ("day", "month")
 _NAMES: dict[Period, str] = {"day": "today's budget", "month": "this month's budget"}
-_RAISE = "Raise it under System, or with PUT /api/budget; it starts anew at {resets_at}."
+_RAISE = "Raise it under System, or with PUT /api/budget; it starts anew {when}."
+_WHEN = {"day": "at midnight", "month": "with the next month"}
 
 
 @attrs.frozen(eq=False)
@@ -120,7 +121,7 @@ class Budgets:
         return midnight(end_of(period, self._ledger.today))
 
     def _how_to_raise(self, period: Period) -> str:
-        return _RAISE.format(resets_at=self._resets_at(period))
+        return _RAISE.format(when=_WHEN[period])
 
     # Warnings
 

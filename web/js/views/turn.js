@@ -94,7 +94,7 @@ export class Turn {
     }
     if (data.state !== "waiting") this.#approvals.lapse();
     this.#chunksAfter = Number(progress?.last_id ?? 0);
-    this.#text = data.response ?? progress?.content ?? "";
+    this.#text = progress?.content ?? data.response ?? ""; // what is stored of a turn that runs lags behind
     this.#facts = { ...data, at: new Date(data.ended_at ?? data.created_at) };
     this.state = data.state;
     this.#flush();
