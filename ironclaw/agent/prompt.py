@@ -4,11 +4,10 @@ The person's own files (AGENTS.md, SOUL.md, IDENTITY.md, USER.md) are instructio
 and the daily notes are data, because it can.
 """
 
-import asyncio
 import secrets
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from ironclaw.errors import IronclawError
 from ironclaw.memory.workspace import Workspace
 
 SMALL_CONTEXT = 8192
@@ -40,30 +39,26 @@ class Briefing:
         """The whole system prompt; a short one for a model with a small context."""
         today = datetime.now().astimezone()
         if context_tokens is not None and context_tokens <= SMALL_CONTEXT:
-            own = await self._identity(("AGENTS.md",), _MOST_IDENTITY // 4)
-            return "\n\n".join([f"{_SMALL} Today is {today:%A, %Y-%m-%d}.", *own])
+            texts = await self._workspace.texts_of(["AGENTS.md"])
+            return "\n\n".join([f"{_SMALL} Today is {today:%A, %Y-%m-%d}.", *_own(texts, _MOST_IDENTITY // 4)])
         days = (today.date(), today.date() - timedelta(days=1))
-        own, notes = await asyncio.gather(
-            self._identity(_IDENTITY, _MOST_IDENTITY),
-            self._notes(("MEMORY.md", *map(self._workspace.daily_path, days))),
-        )
+        notes = ("MEMORY.md", *map(self._workspace.daily_path, days))
+        texts = await self._workspace.texts_of([*_IDENTITY, *notes])
+        data = [mark(path, _beginning(texts[path], _MOST_NOTE)) for path in notes if texts.get(path, "").strip()]
         zone = f"{today:%Z}, UTC{today:%z}"
-        return "\n\n".join([f"{_WHO}{_DATA} Today is {today:%A, %Y-%m-%d} ({zone}).", *own, *notes])
+        who = f"{_WHO}{_DATA} Today is {today:%A, %Y-%m-%d} ({zone})."
+        return "\n\n".join([who, *_own(texts, _MOST_IDENTITY), *data])
 
-    async def _identity(self, paths: tuple[str, ...], most: int) -> list[str]:
-        texts = await asyncio.gather(*(self._text(path, most) for path in paths))
-        return [f"# {path}, written by your user\n{text}" for path, text in zip(paths, texts, strict=True) if text]
 
-    async def _notes(self, paths: tuple[str, ...]) -> list[str]:
-        texts = await asyncio.gather(*(self._text(path, _MOST_NOTE) for path in paths))
-        return [mark(path, text) for path, text in zip(paths, texts, strict=True) if text]
+def _own(texts: Mapping[str, str], most: int) -> list[str]:
+    """The person's own files that are there; most workspaces have only some."""
+    there = [path for path in _IDENTITY if texts.get(path, "").strip()]
+    return [f"# {path}, written by your user\n{_beginning(texts[path], most)}" for path in there]
 
-    async def _text(self, path: str, most: int) -> str:
-        try:
-            text = (await self._workspace.read(path)).content.strip()
-        except IronclawError:  # most workspaces have only some of these
-            return ""
-        return text if len(text) <= most else f"{text[:most]}\n[Cut here; FileRead gives the rest.]"
+
+def _beginning(text: str, most: int) -> str:
+    text = text.strip()
+    return text if len(text) <= most else f"{text[:most]}\n[Cut here; FileRead gives the rest.]"
 
 
 def instructed(instructions: str) -> str:

@@ -9,7 +9,6 @@ import random
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import attrs
@@ -224,6 +223,8 @@ def _connect_within(seconds: float) -> aiohttp.ClientTimeout:
 def proxy_for(url: str) -> str | None:
     """The proxy that the environment names for an address (HTTPS_PROXY, HTTP_PROXY, NO_PROXY)."""
     target = urlsplit(url)
+    from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 - half of what it loads is about e-mail
+
     found = getproxies().get(target.scheme)
     return found if found and not proxy_bypass(target.hostname or "") else None
 

@@ -86,6 +86,10 @@ class Notes:
         """One file's text. Raises *TooLarge* beyond 1 MiB, *Invalid* where it is not UTF-8."""
         return await asyncio.to_thread(self._read, checked_path(path))
 
+    async def texts_of(self, paths: Sequence[str]) -> dict[str, str]:
+        """The texts of those of *paths* that are there and can be read, all in one go."""
+        return await asyncio.to_thread(self._texts_of, [checked_path(path) for path in paths])
+
     @contextlib.asynccontextmanager
     async def open(self, path: str) -> AsyncIterator[OpenFile]:
         """A file for reading its bytes, of any size; it is closed at the end."""
@@ -187,6 +191,13 @@ class Notes:
         content = files.read_bytes(self.root, path, limit=MAX_NOTE)
         text = text_of(content.data, path)
         return Note(path, text, len(content.data), content.modified, etag_of(content.data))
+
+    def _texts_of(self, paths: Sequence[str]) -> dict[str, str]:
+        found = {}
+        for path in paths:
+            with contextlib.suppress(IronclawError):
+                found[path] = self._read(path).content
+        return found
 
     def _open(self, path: str) -> OpenFile:
         descriptor = files.open_beneath(self.root, path)

@@ -1,14 +1,35 @@
 """Tells which files of a folder other programs change, within about 0.1 s. What is done then is `keeper.py`."""
 
+import importlib.util
 import logging
+import sys
 import threading
 from collections.abc import Callable
+from importlib.machinery import PathFinder
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from watchfiles._rust_notify import RustNotify
 
 log = logging.getLogger(__name__)
 
 # A batch is handed on after a quiet step, or when it is this old: milliseconds.
 _STEP, _DEBOUNCE = 25, 75
+
+
+def _rust_notify() -> "type[RustNotify]":
+    """The watch itself. The package around it would bring an event loop library: 4 MB that nobody needs here."""
+    package = importlib.util.find_spec("watchfiles")
+    spec = PathFinder.find_spec("watchfiles._rust_notify", package.submodule_search_locations if package else None)
+    if spec is None or spec.loader is None:
+        raise RuntimeError("watchfiles is not installed as it should be")
+    module = sys.modules.get(spec.name) or importlib.util.module_from_spec(spec)
+    if spec.name not in sys.modules:
+        sys.modules[spec.name] = module
+        spec.loader.exec_module(module)
+    kind: type[RustNotify] = module.RustNotify
+    return kind
 
 
 class Watcher:
@@ -19,12 +40,10 @@ class Watcher:
     """
 
     def __init__(self, root: Path, noticed: Callable[[set[str]], None], lost: Callable[[str], None]) -> None:
-        from watchfiles._rust_notify import RustNotify  # noqa: PLC0415 - loaded after the start
-
         self._prefix = f"{root}/"
         self._noticed, self._lost = noticed, lost
         self._closing = threading.Event()
-        self._notify = RustNotify(
+        self._notify = _rust_notify()(
             [str(root)],
             debug=False,
             force_polling=False,

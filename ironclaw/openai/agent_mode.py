@@ -179,5 +179,5 @@ def _ending(tally: Tally, refused: Sequence[str]) -> Iterator[Delta]:
     if refused:
         names = ", ".join(f"`{name}`" for name in refused)
         yield TextDelta(f"\n\n{names} {_CAN_ALLOW}" if tally.content else f"{names} {_CAN_ALLOW}")
-    reason: FinishReason = "tool_calls" if tally.client_calls else tally.reason
-    yield Finished("stop" if reason == "tool_calls" and not tally.client_calls else reason, tally.usage)
+    reason: FinishReason = "stop" if tally.reason == "tool_calls" else tally.reason  # ours are done by now
+    yield Finished("tool_calls" if tally.client_calls else reason, tally.usage)

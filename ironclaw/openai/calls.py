@@ -11,6 +11,7 @@ from ironclaw.errors import BadRequest, Invalid
 from ironclaw.llm.chunks import count, mapping
 
 _LONGEST_MODEL = 500
+_DEEPEST = 200  # objects and lists in each other, of which JSON is written up to 254
 _BIGGEST = float(1 << 63)
 _PICTURE = 4000  # bytes of text that a picture or a sound in the call counts for
 _OUTPUT_FIELDS = ("max_completion_tokens", "max_tokens")
@@ -77,15 +78,26 @@ def parse_call(raw: bytes, needs: str) -> Call:
 
     Raises *BadRequest* for what is no JSON object of numbers with 64 bits, *Invalid* that names the wrong field.
     """
-    fields = codec.loads(raw)
-    if not isinstance(fields, dict):
-        raise BadRequest("The body must be a JSON object.", code="not_json")
+    fields = read_object(raw)
     if any(type(value) is float and abs(value) >= _BIGGEST for value in _values(fields)):
         raise BadRequest("The body holds a number that does not fit into 64 bits.", code="number_too_large")
     _check_types(fields)
     if fields.get(needs) in (None, [], ""):
         raise _missing(needs)
     return Call(raw=raw, fields=fields, model=fields["model"])
+
+
+def read_object(raw: bytes) -> dict[str, Any]:
+    """The JSON object in a body. Raises *BadRequest* for anything else, and for one that could not be written again."""
+    fields = codec.loads(raw)
+    if not isinstance(fields, dict):
+        raise BadRequest("The body must be a JSON object.", code="not_json")
+    if raw.count(b"{") + raw.count(b"[") > _DEEPEST:
+        try:
+            orjson.dumps(fields)
+        except TypeError:
+            raise BadRequest("The body is nested too deeply.", code="nested_too_deeply") from None
+    return fields
 
 
 def _check_types(fields: dict[str, Any]) -> None:

@@ -41,6 +41,12 @@ class Completions:
         """Whether the agent answers under this name."""
         return model == AGENT or self._connection.link is None
 
+    @property
+    def output_field(self) -> str:
+        """The field of a chat completion that bounds the reply: OpenAI's newer models refuse the old name."""
+        link = self._connection.link
+        return "max_completion_tokens" if link is not None and link.name == "openai" else "max_tokens"
+
     async def chat(self, call: Call, *, thread_id: str | None, side_call: bool) -> Answer:
         """The reply to a chat completion. Raises *Invalid*, *ProviderError* and *BudgetSpent*."""
         link = self._connection.link

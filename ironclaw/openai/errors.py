@@ -11,7 +11,13 @@ from ironclaw.llm.chunks import mapping, parse, text
 from ironclaw.redact import redact
 
 _LONGEST = 4000  # characters of what a provider says
-_TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
+_TYPES = {
+    401: "authentication_error",
+    402: "insufficient_quota",
+    403: "permission_error",
+    404: "not_found_error",
+    429: "rate_limit_error",
+}
 # The most special first: status, and the code where it is not the error's own.
 _OF: tuple[tuple[type[IronclawError], int, str | None], ...] = (
     (errors.BadRequest, 400, None),
@@ -89,6 +95,8 @@ def _of_provider(error: ProviderError) -> OpenAIError:
     status, code = _OF_PROVIDER.get(error.code, (502, error.code))
     if error.status is not None and 400 <= error.status < 600:
         status = error.status
+    if status == 402:
+        code = "insufficient_quota"
     said = _said(error.answer)
     return OpenAIError(
         status,

@@ -16,6 +16,8 @@ from ironclaw.llm.models import Usage
 
 LONGEST_LINE = 32 * 1024 * 1024  # bytes: a picture may come in one
 DONE = b"data: [DONE]\n\n"
+_GOES_ON = b'"finish_reason":null'
+_PIECE = 4096  # bytes that are looked at together: most of them bring nothing but text
 
 
 @attrs.define
@@ -39,6 +41,7 @@ class EventFilter:
     _rest: bytearray = attrs.Factory(bytearray)
     _first: dict[str, Any] = attrs.Factory(dict)
     _envelope: int = 0  # bytes around the text of an event of this stream, the empty line included
+    _goes_on: bytes = b""  # how a choice that goes on is written in this stream
 
     def feed(self, data: bytes) -> bytes:
         """The lines that *data* completes, as they go on."""
@@ -56,7 +59,7 @@ class EventFilter:
 
     def end(self) -> bytes:
         """What is still to be said once no more bytes come."""
-        rest = self._look(bytes(self._rest) + b"\n") if self._rest else b""
+        rest = self._look(bytes(self._rest) + b"\n") if _is_whole(self._rest) else b""
         if not self.done and self.failure is None:
             if not self.finished:
                 self.failure = self.failures.cut_off()
@@ -67,9 +70,30 @@ class EventFilter:
 
     def _look(self, block: bytes) -> bytes:
         """Look at each event of some whole lines; they stay the same bytes unless one must change."""
-        if self._envelope and self.shown is None and _says_only_more(block):
-            self.size += max(0, len(block) - block.count(b"data:") * self._envelope)
-            return block
+        seen: list[bytes] = []
+        at = 0
+        while at < len(block) and self.failure is None:
+            end = block.find(b"\n", at + _PIECE) + 1 or len(block)
+            piece = block[at:end]
+            seen.append(piece if self._says_only_more(piece) else self._look_closely(piece))
+            at = end
+        return b"".join(seen)
+
+    def _says_only_more(self, piece: bytes) -> bool:
+        """Whether every event brings nothing but text: it has one choice that goes on, and no usage. If so it is counted.
+
+        Found without reading them as JSON, which would take most of the time of a call. A field's name in its quotes is
+        that field: inside of text they would be escaped. An error or `[DONE]` is an event with no choice that goes on.
+        """
+        if not self._envelope or self.shown is not None:
+            return False
+        events = piece.count(b"data:")
+        if events != piece.count(self._goes_on) or b'"usage":{' in piece or b'"usage": {' in piece:
+            return False
+        self.size += max(0, len(piece) - events * self._envelope)
+        return True
+
+    def _look_closely(self, block: bytes) -> bytes:
         lines = block.split(b"\n")
         changed = hidden = False
         for at, line in enumerate(lines):
@@ -101,8 +125,9 @@ class EventFilter:
         before = self.size
         for choice in chunk.get("choices") or ():
             self._choice(choice)
-        if self.size > before:
+        if self.size > before and not self._envelope:
             self._envelope = len(line) + 2 - (self.size - before)
+            self._goes_on = _GOES_ON if _GOES_ON in line else _GOES_ON.replace(b":", b": ")
         if (usage := chunk.get("usage")) is not None:
             self.said = read_usage(usage) or self.said
             if self.hides_usage and not chunk.get("choices"):
@@ -137,23 +162,13 @@ class EventFilter:
         self.failure.answer = orjson.dumps({"error": error})
 
 
-def _says_only_more(block: bytes) -> bool:
-    """Whether some whole events bring nothing but more of the reply: no usage, no end and no error.
-
-    Found without reading them as JSON, which would take most of the time of a call. In a JSON text `"usage"` is always
-    the field of that name: inside a string its quotes would be escaped.
-    """
-    return (
-        b'"error"' not in block
-        and b"[DONE]" not in block
-        and _always_null(block, b'"finish_reason"')
-        and _always_null(block, b'"usage"')
-    )
-
-
-def _always_null(block: bytes, name: bytes) -> bool:
-    times = block.count(name)
-    return not times or times == block.count(name + b":null") or times == block.count(name + b": null")
+def _is_whole(line: bytearray) -> bool:
+    """Whether the last line of a stream lacks nothing but its end."""
+    payload = line[5:].strip()
+    try:
+        return payload == b"[DONE]" or bool(orjson.loads(payload))
+    except orjson.JSONDecodeError:
+        return False
 
 
 def size_of(message: Any) -> int:

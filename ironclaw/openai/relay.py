@@ -206,17 +206,17 @@ class _Stream:
         if events.failure is not None:
             raise events.failure
         if events.done:
-            await self._until_ended()
-            return None
+            return await self._after_the_end()
         wait = timeouts.between if self._began else timeouts.first_token
         data = await self._stream.read(wait, began=self._began)
         return events.feed(data) if data else events.end()
 
-    async def _until_ended(self) -> None:
-        """The client has all there is; but only an answer that was read to its end leaves its connection to others."""
-        if not self._stream.ended:
-            with contextlib.suppress(ProviderError):
-                await self._stream.read(_AFTER_THE_END, began=True)
+    async def _after_the_end(self) -> bytes | None:
+        """What little comes after `[DONE]`: only an answer that was read to its end leaves its connection to others."""
+        with contextlib.suppress(ProviderError):
+            data = b"" if self._stream.ended else await self._stream.read(_AFTER_THE_END, began=True)
+            return self._events.feed(data) if data else None
+        return None
 
     def _count(self) -> None:
         """Count the call with what is known of it, unless that is done."""

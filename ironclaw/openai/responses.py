@@ -34,7 +34,7 @@ class Responses:
 
         Raises *NotFound* for an unknown previous response, *Invalid*, *ProviderError* and *BudgetSpent*.
         """
-        call = asked.call(await self._before(asked.previous))
+        call = asked.call(await self._before(asked.previous), self._completions.output_field)
         answer = await self._completions.chat(call, thread_id=thread_id, side_call=side_call)
         events = self._events(asked, read_pieces(answer, len(call.raw)))
         if asked.stream:

@@ -9,16 +9,15 @@ from typing import Any
 import attrs
 import orjson
 
-from ironclaw import codec
-from ironclaw.errors import BadRequest, Invalid
+from ironclaw.errors import Invalid
 from ironclaw.llm.chunks import mapping, text
-from ironclaw.openai.calls import Call, parse_call
+from ironclaw.openai.calls import Call, parse_call, read_object
 
 Message = dict[str, Any]
 
 _SAME = ("model", "temperature", "top_p", "parallel_tool_calls", "user", "service_tier", "seed", "stop")
-_TEXTS = frozenset({"input_text", "output_text", "text", "summary_text", "refusal"})
-_ROLES = frozenset({"user", "assistant", "system", "developer"})
+_TEXTS = ("input_text", "output_text", "text", "summary_text", "refusal")  # no sets: any JSON is looked up in them
+_ROLES = ("user", "assistant", "system", "developer")
 _ELSEWHERE = {
     "conversation": "Conversations are not kept here; use `previous_response_id`.",
     "prompt": "Prompt templates are not kept here; send the text as `input`.",
@@ -48,12 +47,15 @@ class Asked:
         """The reply that this one goes on from."""
         return text(self.fields.get("previous_response_id")) or None
 
-    def call(self, before: Iterable[Message]) -> Call:
-        """The chat completion to ask for, after what was said *before*. Raises *Invalid*."""
+    def call(self, before: Iterable[Message], output_field: str) -> Call:
+        """The chat completion to ask for, after what was said *before*; *output_field* bounds its reply.
+
+        Raises *Invalid*.
+        """
         instructions = text(self.fields.get("instructions"))
         opening = [{"role": "system", "content": instructions}] if instructions else []
         fields = {name: self.fields[name] for name in _SAME if self.fields.get(name) is not None}
-        fields |= _settings(self.fields)
+        fields |= _settings(self.fields, output_field)
         fields |= {"messages": [*opening, *before, *self.messages], "stream": True}
         fields["stream_options"] = {"include_usage": True}
         return parse_call(orjson.dumps(fields), "messages")
@@ -61,15 +63,13 @@ class Asked:
 
 def parse_request(raw: bytes) -> Asked:
     """The request in a body. Raises *BadRequest* for no JSON object, *Invalid* that names the wrong field."""
-    fields = codec.loads(raw)
-    if not isinstance(fields, dict):
-        raise BadRequest("The body must be a JSON object.", code="not_json")
+    fields = read_object(raw)
     _check(fields)
     for name, why in _ELSEWHERE.items():
         if fields.get(name) is not None:
             raise Invalid(f"`{name}` is not possible: {why}", field=name, code="unsupported_parameter")
     asked = Asked(fields=fields, model=fields["model"], messages=tuple(_messages(fields.get("input"))))
-    asked.call(())  # what is wrong with the rest is said before anything is looked up
+    asked.call((), "max_tokens")  # what is wrong with the rest is said before anything is looked up
     return asked
 
 
@@ -126,7 +126,7 @@ def _add_item(messages: list[Message], item: dict[str, Any], where: str) -> None
             pass  # what a model thought is its own, and most can't read another's
         case kind:
             raise Invalid(
-                f"`{where}` is of the type {kind}, which is not possible here; possible are message, function_call,"
+                f"`{where}` is of the type {_named(kind)}, which is not possible here; possible are message, function_call,"
                 " function_call_output and reasoning.",
                 field=f"{where}.type",
                 code="unsupported_value",
@@ -137,7 +137,7 @@ def _message(item: dict[str, Any], where: str) -> Message:
     role = item.get("role")
     if role not in _ROLES:
         raise Invalid(
-            f"`{where}.role` must be one of {', '.join(sorted(_ROLES))}.", field=f"{where}.role", code="invalid_value"
+            f"`{where}.role` must be one of {', '.join(_ROLES)}.", field=f"{where}.role", code="invalid_value"
         )
     content = _content(item.get("content"), f"{where}.content", text_only=role != "user")
     return {"role": "system" if role == "developer" else role, "content": content}
@@ -150,6 +150,11 @@ def _add_call(messages: list[Message], item: dict[str, Any], where: str) -> None
     if not messages or messages[-1]["role"] != "assistant":
         messages.append({"role": "assistant", "content": None})
     messages[-1].setdefault("tool_calls", []).append(call)
+
+
+def _named(kind: Any) -> str:
+    """A type for a message to people."""
+    return text(kind)[:50] or "unknown"
 
 
 def _needed(item: dict[str, Any], name: str, where: str) -> str:
@@ -183,7 +188,7 @@ def _part(part: dict[str, Any], where: str, *, text_only: bool) -> dict[str, Any
     if kind == "input_audio" and not text_only:
         return part
     raise Invalid(
-        f"`{where}` is {kind or 'no known part'}, which is not possible here; text is, and from users input_image with an"
+        f"`{where}` is {_named(kind)}, which is not possible here; text is, and from users input_image with an"
         " `image_url`.",
         field=where,
         code="unsupported_value",
@@ -193,12 +198,12 @@ def _part(part: dict[str, Any], where: str, *, text_only: bool) -> dict[str, Any
 # The settings
 
 
-def _settings(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _settings(fields: Mapping[str, Any], output_field: str) -> dict[str, Any]:
     """The fields that a chat completion calls otherwise."""
     renamed: tuple[tuple[str, str, Callable[[Any], Any]], ...] = (
         ("tools", "tools", _tools),
         ("tool_choice", "tool_choice", _tool_choice),
-        ("max_output_tokens", "max_tokens", int),
+        ("max_output_tokens", output_field, int),
         ("text", "response_format", _format),
         ("reasoning", "reasoning_effort", lambda value: value.get("effort")),
     )
@@ -213,7 +218,7 @@ def _tools(tools: list[Any]) -> list[dict[str, Any]]:
 def _tool(tool: dict[str, Any], where: str) -> dict[str, Any]:
     if tool.get("type") != "function":
         raise Invalid(
-            f"`{where}` is of the type {tool.get('type')}; only functions can be called here.",
+            f"`{where}` is of the type {_named(tool.get('type'))}; only functions can be called here.",
             field=f"{where}.type",
             code="unsupported_value",
         )
@@ -249,7 +254,7 @@ def _format(value: dict[str, Any]) -> dict[str, Any] | None:
             return {"type": "json_schema", "json_schema": schema}
         case kind:
             raise Invalid(
-                f"`text.format` is of the type {kind}; possible are text, json_object and json_schema.",
+                f"`text.format` is of the type {_named(kind)}; possible are text, json_object and json_schema.",
                 field="text.format.type",
                 code="unsupported_value",
             )

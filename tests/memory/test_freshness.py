@@ -171,7 +171,7 @@ def no_watches(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise OSError("OS file watch limit reached.")
 
-    monkeypatch.setattr("watchfiles._rust_notify.RustNotify", refuse)
+    monkeypatch.setattr("ironclaw.memory.watch._rust_notify", lambda: refuse)
 
 
 async def test_without_a_watch_each_search_looks_for_changes_itself(tmp_path: Path, no_watches: None) -> None:
