@@ -197,16 +197,21 @@ def test_s56_json_that_is_no_object_is_of_the_wrong_shape(gateway: GatewayProces
     assert reply.json()["error"]["message"] == "The body must be a JSON object."
 
 
+def fields_of(row: Route) -> list[str]:
+    """The fields of a route's body; of one that may be any object, those that OpenAI's clients send most."""
+    if row.body is dict:
+        return ["model", "messages", "input", "prompt", "stream", "tools", "metadata", "max_tokens"]
+    return [field.name for field in attrs.fields(row.body)]
+
+
 @pytest.mark.process
 @pytest.mark.parametrize("path", [row.path for row in ROUTES if row.body])
 def test_s56_numbers_beyond_64_bit_are_refused(gateway: GatewayProcess, path: str) -> None:
     for number in ("18446744073709551616", "9" * 5000, "-" + "9" * 400, "1" + "0" * 300):
         row = next(row for row in ROUTES if row.path == path and row.body)
-        for field in attrs.fields(row.body):
-            reply = exchange(
-                gateway, row.method, path.replace("{id}", "x"), body=f'{{"{field.name}":{number}}}'.encode()
-            )
-            assert reply.status in {400, 422}, field.name
+        for name in fields_of(row):
+            reply = exchange(gateway, row.method, path.replace("{id}", "x"), body=f'{{"{name}":{number}}}'.encode())
+            assert reply.status in {400, 422}, name
 
 
 FIELDS = [field.name for field in attrs.fields(SendMessage)]
@@ -358,7 +363,7 @@ def bodies(draw: st.DrawFn, row: Route) -> bytes:
     """A body for *row*: near its shape, any JSON, or any bytes."""
     if row.body is None or draw(st.integers(0, 5)) == 0:
         return draw(st.binary(max_size=50) | VALUES.map(lambda value: json.dumps(value).encode()))
-    fields = {field.name: VALUES | TEXT for field in attrs.fields(row.body)}
+    fields = dict.fromkeys(fields_of(row), VALUES | TEXT)
     near = draw(st.fixed_dictionaries({}, optional=fields))
     return json.dumps({**near, **draw(st.dictionaries(TEXT, VALUES, max_size=1))}).encode()
 

@@ -4,7 +4,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +153,18 @@ def test_the_check_of_replies_sees_every_kind_of_difference() -> None:
     )
 
 
+def openai_calls(call: Callable[..., Any]) -> None:
+    """The same for the OpenAI-compatible routes."""
+    call("POST", "/v1/chat/completions", {"model": "gpt-4", "messages": [{"role": "user", "content": "Hi"}]})
+    call("GET", "/v1/models")
+    call("GET", "/v1/models/{id}", id_="ironclaw")
+    kept = call("POST", "/v1/responses", {"model": "ironclaw", "input": "Hi"})["id"]
+    call("GET", "/v1/responses/{id}", id_=kept)
+    call("DELETE", "/v1/responses/{id}", id_=kept)
+    call("POST", "/v1/embeddings", {"model": "any", "input": "Hi"})
+    call("POST", "/v1/completions", {"model": "any", "prompt": "Once"})
+
+
 def happy_calls(gateway: GatewayProcess, model: StandInProcess) -> list[tuple[Route, Reply]]:
     """One good call of every route that ends by itself, in an order in which they can work."""
     rows = {(row.method, row.path): row for row in ROUTES}
@@ -195,6 +207,7 @@ def happy_calls(gateway: GatewayProcess, model: StandInProcess) -> list[tuple[Ro
     call("GET", "/api/memory/search", query="?query=todo&context=1")
     call("DELETE", "/api/memory/raw", query="?path=b/c.md")
     call("PUT", "/api/model", {"address": f"{model.url}/v1", "model": "obedient"})
+    openai_calls(call)
     asks = json.dumps({"message": 'call WebFetch {"url": "http://a.example"}'}).encode()
     sent = exchange(gateway, "POST", "/api/chat/send?wait", body=asks)
     assert sent.json()["pending_approval"]["subject"] == "http://a.example"
@@ -228,7 +241,7 @@ def test_every_reply_is_as_openapi_says(gateway: GatewayProcess, stand_in: Stand
     for row, reply in replies:
         assert reply.status == row.status, (row.path, reply.body)
         assert reply.headers["content-type"] == "application/json"
-        assert reply.body.endswith(b"\n")
+        assert reply.body.endswith(b"\n") or row.noun == "openai"  # those may be a provider's own bytes
         if row.path != "/api/openapi.json":
             content = document["paths"][row.path][row.method.lower()]["responses"][str(row.status)]["content"]
             assert problems(reply.json(), content["application/json"]["schema"], schemas) == [], row.path
@@ -261,6 +274,8 @@ def test_every_failure_is_as_openapi_says(gateway: GatewayProcess, row: Route) -
 @pytest.mark.parametrize("row", STREAMS, ids=lambda row: row.path)
 def test_a_stream_answers_in_each_of_its_media_types(gateway: GatewayProcess, row: Route) -> None:
     body = b'{"message": "/help"}' if row.body else b""
+    if row.noun == "openai":
+        body = b'{"model": "ironclaw", "messages": [{"role": "user", "content": "hi"}], "input": "hi", "stream": true}'
     for kind in row.streams:
         reply = exchange(gateway, row.method, row.path, f"Accept: {kind}", body=body, whole=False)
         assert (reply.status, reply.headers["content-type"].partition(";")[0]) == (200, kind)

@@ -254,7 +254,7 @@ def check_an_unknown_model_is_answered_and_named():
 
 def check_a_wrong_key_is_an_authentication_error():
     stranger = openai.OpenAI(base_url=URL, api_key="wrong", max_retries=0)
-    error = error_of(openai.AuthenticationError, lambda: stranger.models.list())
+    error = error_of(openai.AuthenticationError, stranger.models.list)
     assert (error.status_code, error.code, error.type) == (401, "invalid_api_key", "authentication_error")
 
 

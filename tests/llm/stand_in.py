@@ -1,6 +1,7 @@
 """A scripted model server as a process of its own: `python tests/llm/stand_in.py --log FILE [--port N] [--host H]`.
 
-It speaks /v1/chat/completions (streamed and plain), /v1/completions, /v1/embeddings, /v1/models, /api/chat, /api/tags, /api/show and /api/ps.
+It speaks /v1/chat/completions (streamed and plain), /v1/completions, /v1/embeddings, /v1/models, /api/chat, /api/tags,
+/api/show and /api/ps.
 
 What it answers is chosen by the request's model name (anything after `@` is ignored, a tag `:latest` too):
 
@@ -20,6 +21,7 @@ its default content type is that of a stream. A STEP is one of
 - `{"send": TEXT}`, `{"send64": BASE64}`: bytes, in one write; with `"times": N` N times
 - `{"wait": SECONDS}`
 - `{"hang": true}`: nothing more, until the client leaves
+- `{"hold": NAME}`: nothing more until `POST /control/release` names it
 - `{"reset": true}`: a TCP reset;  `{"drop": true}`: the connection ends without the end of the body
 - `{"head": "wait"}` as first step: not even a head, until the client leaves
 - `{"raw": TEXT}` as first step: these bytes in place of HTTP, then the end
@@ -60,6 +62,7 @@ class StandIn:
         self._log_file = log
         self._ids = itertools.count(1)
         self._scripts: dict[str, list[Reply]] = {}
+        self._holds: dict[str, asyncio.Event] = {}
         self._facts: dict[str, Any] = {
             "models": _MODELS,
             "loaded": _MODELS,
@@ -70,6 +73,7 @@ class StandIn:
         app = web.Application(client_max_size=64 * 1024 * 1024)
         app.router.add_post("/control/script", self._set_script)
         app.router.add_post("/control/facts", self._set_facts)
+        app.router.add_post("/control/release", self._release)
         app.router.add_route("*", "/{path:.*}", self._answer)
         return app
 
@@ -86,6 +90,13 @@ class StandIn:
     async def _set_facts(self, request: web.Request) -> web.Response:
         self._facts |= await request.json()
         return web.json_response({})
+
+    async def _release(self, request: web.Request) -> web.Response:
+        self._held(str((await request.json())["name"])).set()
+        return web.json_response({})
+
+    def _held(self, name: str) -> asyncio.Event:
+        return self._holds.setdefault(name, asyncio.Event())
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         number = next(self._ids)
@@ -164,6 +175,8 @@ class StandIn:
             await asyncio.sleep(step["wait"])
         elif "hang" in step:
             await asyncio.Event().wait()
+        elif "hold" in step:
+            await self._held(step["hold"]).wait()
         elif "reset" in step:
             _transport(request).get_extra_info("socket").setsockopt(
                 socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)

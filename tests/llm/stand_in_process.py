@@ -40,6 +40,10 @@ class StandInProcess:
         """What the lists say: *models*, *loaded*, *show*."""
         self._control("facts", facts)
 
+    def release(self, name: str) -> None:
+        """Let a reply go on that holds at *name*."""
+        self._control("release", {"name": name})
+
     def _control(self, path: str, body: dict[str, Any]) -> None:
         request = urllib.request.Request(f"{self.url}/control/{path}", json.dumps(body).encode())
         with urllib.request.urlopen(request, timeout=10) as answer:
