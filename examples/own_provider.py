@@ -43,7 +43,7 @@ class Dictionary:
         for piece in pieces:
             yield TextDelta(piece)
             await asyncio.sleep(self._pause)
-        yield Finished("stop", Usage(input_tokens=len(asked.split()), output_tokens=len(pieces)))
+        yield Finished("stop", Usage(input_tokens=len(asked.split()), output_tokens=len(pieces), cost_usd=0.0))
 
 
 async def main(question: str) -> None:

@@ -5,7 +5,7 @@ from typing import Literal
 
 import attrs
 
-from ironclaw.llm.models import FinishReason, ModelMessage, ToolCall, ToolSpec, Usage
+from ironclaw.llm.models import NOTHING_USED, FinishReason, ModelMessage, ToolCall, ToolSpec, Usage
 
 Action = Literal["approve", "always", "deny"]
 
@@ -89,7 +89,7 @@ class Tally:
     """
 
     text: list[str] = attrs.Factory(list)
-    usage: Usage = Usage()
+    usage: Usage = NOTHING_USED
     paused: Paused | None = None
     compacted: Compacted | None = None
     client_calls: tuple[ToolCall, ...] = ()

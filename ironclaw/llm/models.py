@@ -66,7 +66,7 @@ class Usage:
 
     input_tokens: int = 0
     output_tokens: int = 0
-    cost_usd: float | None = 0.0
+    cost_usd: float | None = None
     cached_tokens: int = 0
     reasoning_tokens: int = 0
 
@@ -84,6 +84,10 @@ class Usage:
             self.cached_tokens + other.cached_tokens,
             self.reasoning_tokens + other.reasoning_tokens,
         )
+
+
+NOTHING_USED = Usage(cost_usd=0.0)
+"""What sums begin with."""
 
 
 @attrs.frozen
