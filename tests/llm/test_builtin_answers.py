@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from assistant import NO_MODEL, STATUS_TOOL, day
 
-from ironclaw.agent import Agent, Toolbox
+from ironclaw.agent import Agent, Policy, Toolbox
 from ironclaw.agent.clock import TIME
 from ironclaw.agent.loop import Tally, Turn
 from ironclaw.events import ToolStarted
@@ -35,6 +35,7 @@ def ask(workspace: Workspace) -> Any:
         Toolbox(
             (*memory_tools(workspace, Search(workspace.root, workspace.root.parent / "search.db")), TIME, STATUS_TOOL)
         ),
+        policy=Policy(),
     )
     history: list[ModelMessage] = []
 
