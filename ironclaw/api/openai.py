@@ -1,8 +1,7 @@
 """The OpenAI-compatible API, `/v1`: bodies in, replies out. Who answers is decided in `ironclaw/openai/`."""
 
-import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -18,7 +17,6 @@ from ironclaw.llm.chunks import mapping, text
 from ironclaw.openai.calls import parse_call
 from ironclaw.openai.relay import Answer
 
-_STALLED = 300.0  # seconds for which a client may leave everything unread
 _SIDE_CALL = "### Task:\n"  # how Open WebUI begins what it asks for a title, tags or follow-ups
 
 
@@ -97,24 +95,11 @@ async def answer(request: web.Request, call: Asked, ask: Callable[[], Awaitable[
             response = web.StreamResponse(headers={**reply.headers, "X-Accel-Buffering": "no"})
             await response.prepare(request)
             with aborted_when_broken(request, response):
-                await _write(response, first)
+                await client.send(response, first)
                 client.keep_alive()
-                await _write_all(response, pieces)
+                async for piece in pieces:  # while the client does not read, nothing more is read from the model
+                    await client.send(response, piece)
             return response
-
-
-async def _write_all(response: web.StreamResponse, pieces: AsyncGenerator[bytes, None]) -> None:
-    """Write the pieces as they come. While the client does not read, nothing more is read from the model."""
-    async for piece in pieces:
-        await _write(response, piece)
-
-
-async def _write(response: web.StreamResponse, piece: bytes) -> None:
-    try:
-        async with asyncio.timeout(_STALLED):
-            await response.write(piece)
-    except TimeoutError:
-        raise ConnectionResetError from None
 
 
 def thread_of(request: web.Request, fields: Mapping[str, Any]) -> str | None:

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from typing import Any, Protocol
 
@@ -22,6 +23,9 @@ from ironclaw.hub import Frames, ReaderTooSlow, Released
 log = logging.getLogger(__name__)
 
 MOST_UNREAD = 1 << 20
+LONGEST_UNREAD = 300.0
+"""Seconds for which the client of a reply that waits for it may read nothing."""
+
 _ROOM = 64 << 10
 _STALLED = 30.0
 _SWEEP_EVERY = 1.0
@@ -149,10 +153,11 @@ class Watched:
     aiohttp does so by itself only where its runner was told to, and a host owns its runner. Use it as a context.
     """
 
-    __slots__ = ("_request", "_task", "_transport", "beat")
+    __slots__ = ("_request", "_task", "_transport", "_writing_since", "beat")
 
     def __init__(self, request: web.Request) -> None:
         self.beat = b""
+        self._writing_since: float | None = None
         self._request = request
         self._transport = connected(request)
         self._task = asyncio.current_task()
@@ -170,6 +175,12 @@ class Watched:
         _drop_when_dead(self._transport)
         self.beat = chunk(_SSE_COMMENT) if self._request.version >= (1, 1) else _SSE_COMMENT
 
+    async def send(self, response: web.StreamResponse, data: bytes) -> None:
+        """Write a piece of the reply; returns once there is room for more. A client that makes none for long is cut."""
+        self._writing_since = time.monotonic()
+        await response.write(data)
+        self._writing_since = None
+
     def write(self, data: bytes) -> None:
         """Send a heartbeat; what waits to be read already keeps the connection as busy."""
         if self.check() and not self._transport.get_write_buffer_size():
@@ -177,6 +188,8 @@ class Watched:
 
     def check(self) -> bool:
         """Whether the client is still there."""
+        if self._writing_since is not None and time.monotonic() - self._writing_since > LONGEST_UNREAD:
+            self._transport.abort()
         gone = self._transport.is_closing()
         if gone and self._task is not None:
             self._task.cancel()

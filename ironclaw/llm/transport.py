@@ -20,6 +20,7 @@ from ironclaw.llm.failures import Failures
 from ironclaw.llm.lines import LineSplitter, LineTooLong
 from ironclaw.llm.reach import guarded_socket
 from ironclaw.llm.refusals import read_answer
+from ironclaw.llm.wire import Answer, Wire
 from ironclaw.version import __version__
 
 _RETRIES = 2
@@ -28,15 +29,56 @@ _PASSING = {429, 502, 503, 504, 529}
 _MOST_JSON = 8 * 1024 * 1024
 _MOST_ERROR = 64 * 1024
 _ERROR_TIMEOUT = 10.0  # seconds for the body of an error answer
+_Answer = Answer | aiohttp.ClientResponse
+
+
+class _Silence:
+    """Breaks off a wait for more of an answer that takes too long. One timer serves all its waits.
+
+    `asyncio.timeout` makes and cancels a timer for each, which costs as much as the read itself.
+    """
+
+    def __init__(self, content: aiohttp.StreamReader) -> None:
+        self._content = content
+        self._loop = asyncio.get_running_loop()
+        self._until: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begins(self, seconds: float) -> None:
+        """A wait begins that may take so long: after that it raises *TimeoutError*."""
+        self._until = until = self._loop.time() + seconds
+        if self._timer is None or self._timer.when() > until:
+            self.close()
+            self._timer = self._loop.call_at(until, self._look)
+
+    def ends(self) -> None:
+        """It has ended by itself."""
+        self._until = None
+
+    def close(self) -> None:
+        """There is no more to wait for."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._until is None:
+            return
+        if self._loop.time() < self._until:
+            self._timer = self._loop.call_at(self._until, self._look)
+        else:
+            self._content.set_exception(TimeoutError())
 
 
 class ModelStream:
     """An answer that began well. Close it: that ends the call at the server too, unless it is read to its end."""
 
-    def __init__(self, response: aiohttp.ClientResponse, failures: Failures) -> None:
+    def __init__(self, response: _Answer, failures: Failures) -> None:
         self._response = response
         self._failures = failures
         self._splitter = LineSplitter()
+        self._silence: _Silence | None = None
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -67,11 +109,15 @@ class ModelStream:
         """What is there next, at least one byte of it; nothing at the end. Raises as `lines` does."""
         content = self._response.content
         try:
-            # Most of the time it is there already, and a timer would cost as much as the read.
             if data := content.read_nowait():
                 return data
-            async with asyncio.timeout(seconds):
+            if self._silence is None:
+                self._silence = _Silence(content)
+            self._silence.begins(seconds)
+            try:
                 return await content.readany()
+            finally:
+                self._silence.ends()
         except TimeoutError:
             raise self._failures.silent(seconds, began=began) from None
         except aiohttp.ClientError:
@@ -79,6 +125,8 @@ class ModelStream:
 
     def close(self) -> None:
         """Free the connection; one that is still being answered is cut."""
+        if self._silence is not None:
+            self._silence.close()
         self._response.release()
 
 
@@ -105,12 +153,12 @@ class ModelHTTP:
 
     def __init__(self, *, pause: float = 0.5) -> None:
         self._pause = pause
-        self._made: aiohttp.ClientSession | None = None
+        self._made: tuple[aiohttp.ClientSession, Wire] | None = None
 
     async def aclose(self) -> None:
         """Close all connections."""
         if self._made is not None:
-            await self._made.close()
+            await self._made[0].close()
             self._made = None
 
     async def open(self, endpoint: Endpoint, path: str, body: bytes, *, model: str, timeouts: Timeouts) -> ModelStream:
@@ -133,7 +181,7 @@ class ModelHTTP:
         failures = request.failures
         try:
             async with asyncio.timeout(timeout):
-                response = await self._send(request, timeout)
+                response = await self._send(request, timeout, timeout)
                 try:
                     data = await _read(response, _MOST_JSON)
                 finally:
@@ -152,8 +200,7 @@ class ModelHTTP:
     async def _try(self, request: _Request, timeouts: Timeouts) -> ModelStream | _Failed:
         failures = request.failures
         try:
-            async with asyncio.timeout(timeouts.first_token):
-                response = await self._send(request, timeouts.connect)
+            response = await self._send(request, timeouts.connect, timeouts.first_token)
         except aiohttp.ConnectionTimeoutError:
             return _Failed(failures.connecting_took(timeouts.connect), passing=False)
         except TimeoutError:
@@ -168,26 +215,37 @@ class ModelHTTP:
             response.release()
         return _failed(response, data, failures)
 
-    async def _send(self, request: _Request, connect: float) -> aiohttp.ClientResponse:
-        """The answer's head. A redirect is an answer too: it could carry the key elsewhere."""
-        return await self._session().request(
-            "GET" if request.body is None else "POST",
-            request.url,
-            data=request.body,
-            headers=request.headers,
-            allow_redirects=False,
-            timeout=_connect_within(connect),
-            proxy=None if request.failures.endpoint.local else proxy_for(request.url),
-        )
+    async def _send(self, request: _Request, connect: float, silence: float) -> _Answer:
+        """The answer's head, at most *silence* seconds after there is a connection; *TimeoutError* after that.
 
-    def _session(self) -> aiohttp.ClientSession:
-        """The one session. Not `trust_env`: that also reads ~/.netrc, whose entries clash with our own header."""
-        if self._made is None:
-            self._made = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, limit_per_host=0, socket_factory=guarded_socket),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=None),
+        A redirect is an answer too: it could carry the key elsewhere.
+        """
+        session, wire = self._open()
+        method, timeout = "GET" if request.body is None else "POST", _connect_within(connect)
+        proxy = None if request.failures.endpoint.local else proxy_for(request.url)
+        if proxy is None:
+            return await wire.send(
+                method, request.url, request.headers, request.body or b"", timeout=timeout, silence=silence
             )
+        async with asyncio.timeout(connect + silence):
+            return await session.request(
+                method,
+                request.url,
+                data=request.body,
+                headers=request.headers,
+                allow_redirects=False,
+                timeout=timeout,
+                proxy=proxy,
+            )
+
+    def _open(self) -> tuple[aiohttp.ClientSession, Wire]:
+        """The one session, and its connections. Not `trust_env`: ~/.netrc has entries that clash with our own header."""
+        if self._made is None:
+            connector = aiohttp.TCPConnector(limit=0, limit_per_host=0, socket_factory=guarded_socket)
+            session = aiohttp.ClientSession(
+                connector=connector, cookie_jar=aiohttp.DummyCookieJar(), timeout=aiohttp.ClientTimeout(total=None)
+            )
+            self._made = (session, Wire(connector))
         return self._made
 
     def _wait(self, failed: _Failed, attempt: int) -> float | None:
@@ -235,7 +293,7 @@ def _may_pass(error: Exception) -> bool:
     return isinstance(error, aiohttp.ClientConnectionError) and not isinstance(error, lasting)
 
 
-def _failed(response: aiohttp.ClientResponse, data: bytes, failures: Failures) -> _Failed:
+def _failed(response: _Answer, data: bytes, failures: Failures) -> _Failed:
     """What an answer means that is not 200."""
     if 300 <= response.status < 400:
         return _Failed(failures.redirected(response.status, response.headers.get("Location", "")), passing=False)
@@ -246,7 +304,7 @@ def _failed(response: aiohttp.ClientResponse, data: bytes, failures: Failures) -
     return _Failed(error, passing)
 
 
-async def _read_error(response: aiohttp.ClientResponse) -> bytes:
+async def _read_error(response: _Answer) -> bytes:
     """The body of an error answer; what came of it, if it breaks off: the status says enough."""
     try:
         async with asyncio.timeout(_ERROR_TIMEOUT):
@@ -255,7 +313,7 @@ async def _read_error(response: aiohttp.ClientResponse) -> bytes:
         return b""
 
 
-async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
+async def _read(response: _Answer, limit: int) -> bytes:
     """The body, at most about *limit* bytes of it."""
     data = bytearray()
     while len(data) < limit and (more := await response.content.readany()):

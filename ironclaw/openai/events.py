@@ -17,7 +17,7 @@ from ironclaw.llm.models import Usage
 LONGEST_LINE = 32 * 1024 * 1024  # bytes: a picture may come in one
 DONE = b"data: [DONE]\n\n"
 _GOES_ON = b'"finish_reason":null'
-_PIECE = 4096  # bytes that are looked at together: most of them bring nothing but text
+_PIECE = 1024  # bytes that are looked at together, once it is known how an event of the stream looks
 
 
 @attrs.define
@@ -70,10 +70,12 @@ class EventFilter:
 
     def _look(self, block: bytes) -> bytes:
         """Look at each event of some whole lines; they stay the same bytes unless one must change."""
+        if self.shown is not None:
+            return self._look_closely(block)
         seen: list[bytes] = []
         at = 0
         while at < len(block) and self.failure is None:
-            end = block.find(b"\n", at + _PIECE) + 1 or len(block)
+            end = block.find(b"\n", at + (_PIECE if self._envelope else 0)) + 1 or len(block)
             piece = block[at:end]
             seen.append(piece if self._says_only_more(piece) else self._look_closely(piece))
             at = end
@@ -85,31 +87,31 @@ class EventFilter:
         Found without reading them as JSON, which would take most of the time of a call. A field's name in its quotes is
         that field: inside of text they would be escaped. An error or `[DONE]` is an event with no choice that goes on.
         """
-        if not self._envelope or self.shown is not None:
+        if not self._envelope:
             return False
         events = piece.count(b"data:")
         if events != piece.count(self._goes_on) or b'"usage":{' in piece or b'"usage": {' in piece:
             return False
-        self.size += max(0, len(piece) - events * self._envelope)
+        self.size += max(0, len(piece) - events * self._envelope) if events else 0
         return True
 
     def _look_closely(self, block: bytes) -> bytes:
-        lines = block.split(b"\n")
+        kept: list[bytes] = []
         changed = hidden = False
-        for at, line in enumerate(lines):
-            if line.startswith(b"data:"):
-                seen = self._event(line)
-                if self.failure is not None:
-                    return b"\n".join([*lines[:at], b""]) if at else b""
-                if seen is not line:
-                    lines[at], changed = seen, True
-                    hidden = hidden or not seen
-        if hidden:  # with the empty line that ends each event
-            return b"".join(line + b"\n\n" for line in lines if line.strip())
-        return b"\n".join(lines) if changed else block
+        for line in block.split(b"\n"):
+            seen = self._event(line) if line.startswith(b"data:") else line
+            if self.failure is not None:
+                return b"\n".join([*kept, b""]) if kept else b""
+            ends_hidden, hidden = hidden and not line.strip(), bool(line) and not seen
+            if ends_hidden or hidden:
+                changed = True
+            else:
+                changed = changed or seen is not line
+                kept.append(seen)
+        return b"\n".join(kept) if changed else block
 
     def _event(self, line: bytes) -> bytes:
-        """The line as it goes on."""
+        """The line as it goes on; nothing for one that the client does not get."""
         payload = line[5:]
         try:
             chunk = orjson.loads(payload)

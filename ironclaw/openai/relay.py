@@ -15,7 +15,7 @@ from ironclaw.errors import ProviderError
 from ironclaw.llm.chunks import items, mapping, parse, text
 from ironclaw.llm.failures import Failures
 from ironclaw.llm.link import Link, Target
-from ironclaw.llm.metered import OUTPUT_TOKENS, Meter, MeteredCall
+from ironclaw.llm.metered import OUTPUT_TOKENS, Meter, MeteredCall, is_local
 from ironclaw.llm.models import Usage
 from ironclaw.llm.openai import names_stream_options
 from ironclaw.llm.refusals import looks_like_page
@@ -85,6 +85,8 @@ class Relay:
 
     async def _admit(self, target: Target, call: Call) -> tuple[MeteredCall, dict[str, Any]]:
         """The call as it is counted, and what a budget adds to it."""
+        if is_local(target):
+            return MeteredCall(target, self._meter, _SCOPE, call.size, None), {}
         most = call.most_output
         reservation = await self._meter.reserve(target, call.size, most or OUTPUT_TOKENS * call.choices)
         more = {}

@@ -64,8 +64,9 @@ class Ledger:
     def record(self, record: UsageRecord) -> None:
         """Count one call, now."""
         now = self._clock()
-        day = local_day(now)
-        self._costs[day] = self._costs.get(day, 0.0) + (record.cost_usd or 0.0)
+        if record.cost_usd:
+            day = local_day(now)
+            self._costs[day] = self._costs.get(day, 0.0) + record.cost_usd
         self.totals = self.totals.plus(record)
         self._unwritten.append((now, record))
 
@@ -92,8 +93,7 @@ class Ledger:
     async def _write(self) -> None:
         records, self._unwritten = self._unwritten, []
         try:
-            stored = [(codec.format_time(moment), record) for moment, record in records]
-            await self._database.write(lambda db: store.append(db, stored))
+            await self._database.write(lambda db: store.append(db, records))
         except sqlite3.Error:
             self._unwritten = records + self._unwritten  # the disk may have room again; the database has logged it
 

@@ -1,12 +1,14 @@
 """The record of model calls and the budget on disk: the SQL of usage."""
 
+import operator
 import sqlite3
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Literal
 
 import attrs
 
+from ironclaw.codec import format_time
 from ironclaw.database import Migration
 from ironclaw.usage.periods import end_of, midnight
 
@@ -121,14 +123,18 @@ class Caps:
     month_usd: float | None
 
 
-def append(db: sqlite3.Connection, records: Sequence[tuple[str, UsageRecord]]) -> None:
+_IN_ORDER = operator.attrgetter(*(field.name for field in attrs.fields(UsageRecord)))
+
+
+def append(db: sqlite3.Connection, records: Sequence[tuple[datetime, UsageRecord]]) -> None:
     """Keep records, each with the moment of its call."""
     if not records:
         return
+    said = {second: format_time(second) for second in {moment.replace(microsecond=0) for moment, _ in records}}
     db.executemany(
         "INSERT INTO usage (created_at, scope, scope_id, provider, model, input_tokens, output_tokens, cost_usd,"
         " cached_tokens, reasoning_tokens, priced_by, estimated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [(moment, *attrs.astuple(record)) for moment, record in records],
+        [(said[moment.replace(microsecond=0)], *_IN_ORDER(record)) for moment, record in records],
     )
     more = Totals()
     for _, record in records:

@@ -7,6 +7,7 @@ event, counts the usage and logs each request; the bare proxy moves bytes.
 """
 
 import json
+import time
 from pathlib import Path
 
 import attrs
@@ -19,6 +20,7 @@ _CLIENTS = 16
 _SLOW = 64
 _PAUSE = 0.020  # seconds between the chunks of a slow stream, 50 of them
 _IDEAL = 50 * _PAUSE
+_SETTLE = 1.0
 
 
 @attrs.define
@@ -97,6 +99,7 @@ def _say(ours: Target, bare: Target, direct: Target) -> None:
 
 def _say_slow(targets: list[Target]) -> None:
     for target in targets:
+        time.sleep(_SETTLE)  # the model server may still be writing to streams that were cut at the end of a round
         whole, first = target.slow()
         goals = (
             f": {common.verdict(whole / _IDEAL, at_most=1.02)}; {common.verdict(first / _PAUSE, at_most=1.5)}"

@@ -91,7 +91,7 @@ def _loop(poll: select.epoll, connections: dict[int, _Connection], duration: flo
 
 
 _A_TOKEN = b'"content":"t'
-_THE_END = b"0\r\n\r\n"
+_THE_END = b"\r\n0\r\n\r\n"
 
 
 def run_streams(port: int, requests: Sequence[bytes], duration: float, most: int = 1_000_000) -> Streams:

@@ -25,6 +25,7 @@ from v1_calls import (
     text_of,
 )
 
+from ironclaw.api import streams
 from ironclaw.gateway import Gateway
 from ironclaw.settings import Settings
 
@@ -205,6 +206,25 @@ async def test_a_client_that_does_not_read_stops_the_server(relayed: TestClient,
         await asyncio.sleep(0.3)
     assert sent * len(piece) < 32_000_000  # of 65 MB: what the buffers of four sockets hold
     assert text_of(events_of(await response.read())) == "x" * 65_536_000
+
+
+async def test_a_client_that_reads_nothing_for_long_is_cut(
+    relayed: TestClient, stand_in: StandInProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "LONGEST_UNREAD", 0.3)
+    piece = sse(chunk("x" * 65_536), done=False)
+    stand_in.script("flood", reply(*[piece] * 1000, sse(chunk(finish="stop"))))
+    response = await relayed.post(CHAT, json=asked("flood", stream=True))
+    await asyncio.to_thread(stand_in.wait_for, "gone", within=5.0)
+    response.close()
+
+
+async def test_a_slow_server_is_no_slow_client(
+    relayed: TestClient, stand_in: StandInProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "LONGEST_UNREAD", 0.3)
+    stand_in.script("slow", reply(sse(chunk("one"), done=False), {"wait": 2.5}, sse(chunk("two", finish="stop"))))
+    assert text_of(await stream(relayed, asked("slow"))) == "onetwo"
 
 
 async def test_a_line_of_10_mb_arrives_whole_also_where_the_name_is_changed(
