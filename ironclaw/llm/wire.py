@@ -11,12 +11,10 @@ from typing import Any
 import aiohttp
 import attrs
 from aiohttp import http
-from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 _LARGE = 1 << 16  # bytes of a body that are not copied behind the head
 _MOST_PLACES = 64
-_NO_HEADERS: CIMultiDictProxy[str] = CIMultiDictProxy(CIMultiDict())
 
 
 class Answer:
@@ -117,7 +115,7 @@ async def _read(connection: aiohttp.connector.Connection, place: _Place, silence
             if message.code >= 200:
                 return Answer(connection, message.code, message.headers, content)
     except http.HttpProcessingError as error:
-        about = aiohttp.RequestInfo(place.url, "POST", _NO_HEADERS, place.url)
+        about = place.key.request_info
         raise aiohttp.ClientResponseError(about, (), status=error.code, message=error.message) from error
     finally:
         timer.cancel()

@@ -6,7 +6,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import aiohttp
 import pytest
+from llm.provider_calls import endpoint, open_http  # noqa: F401
+from llm.stand_in_process import StandInProcess, reply, run_stand_in  # noqa: F401
 
+from ironclaw.errors import ProviderError
+from ironclaw.llm.endpoint import Timeouts
+from ironclaw.llm.transport import ModelHTTP
 from ironclaw.llm.wire import Wire
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -185,3 +190,13 @@ async def test_many_urls_are_not_all_kept(wire: Wire) -> None:
         for number in range(200):
             await post(wire, f"{url}/{number}")
     assert len(wire._places) <= 64
+
+
+async def test_each_wait_within_an_answer_has_its_own_time(http: ModelHTTP, stand_in: StandInProcess) -> None:
+    stand_in.script("m", reply("a", {"wait": 0.3}, "b", {"hang": True}))
+    where = endpoint(f"{stand_in.url}/v1")
+    stream = await http.open(where, "/chat/completions", b'{"model": "m"}', model="m", timeouts=Timeouts())
+    assert [await stream.read(0.5, began=True) for _ in range(2)] == [b"a", b"b"]
+    with pytest.raises(ProviderError, match="nothing for"):
+        await stream.read(0.5, began=True)
+    stream.close()

@@ -110,3 +110,9 @@ def test_usage_within_a_chunk_of_text_is_seen() -> None:
         events.feed("".join(f"data: {line}\n\n" for line in lines).encode())
         assert events.said is not None
         assert events.said.input_tokens == 9
+
+
+def test_hidden_usage_leaves_no_empty_event() -> None:
+    data = a_stream(["one", "two"], None)
+    usage = f"data: {json.dumps(USAGE)}\n\n".encode()
+    assert passed(a_filter(hides_usage=True), data) == data.replace(usage, b"")
