@@ -66,8 +66,11 @@ def history(gateway: GatewayProcess, thread_id: str = "a") -> list[dict[str, Any
 
 
 def kinds(events: Sequence[dict[str, Any]]) -> list[str]:
-    """The kinds of events in their order; several of one kind in a row count once."""
-    found = [str(event.get("type") or event["event"]) for event in events]
+    """The kinds of a turn's events in their order; several of one kind in a row count once.
+
+    What belongs to no thread is left out: the model's state may change at any time while it is looked at.
+    """
+    found = [str(event.get("type") or event["event"]) for event in events if event["thread_id"] is not None]
     return [kind for place, kind in enumerate(found) if not place or kind != found[place - 1]]
 
 

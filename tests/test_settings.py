@@ -69,10 +69,11 @@ def test_a_token_is_in_no_message_and_no_repr(tmp_path_factory: pytest.TempPathF
 
 
 def test_a_secret_that_is_refused_is_not_shown() -> None:
-    from ironclaw.settings import _NotAllowedError, _parse
+    from ironclaw.setting_values import NotAllowedError
+    from ironclaw.settings import _parse
 
     def never(_: str) -> str:
-        raise _NotAllowedError("something else")
+        raise NotAllowedError("something else")
 
     field = field_named("auth_token")
     assert field.metadata["secret"]

@@ -11,7 +11,7 @@ from aiohttp import web
 from ironclaw import codec
 from ironclaw.errors import BadRequest, Invalid, TimedOut, TooLarge, UnsupportedType
 from ironclaw.redact import printable
-from ironclaw.settings import Network
+from ironclaw.setting_values import Network
 
 T = TypeVar("T")
 

@@ -18,7 +18,8 @@ from llm.stand_in_process import StandInProcess, run_stand_in  # noqa: F401
 from test_auth import UPGRADE, Reply, exchange, page_paths
 
 from ironclaw.api.openapi import describe
-from ironclaw.api.routes import ROUTES, Route
+from ironclaw.api.route import Route
+from ironclaw.api.routes import ROUTES
 from ironclaw.gateway import Gateway
 from ironclaw.settings import Settings
 from ironclaw.version import __version__
