@@ -2,7 +2,7 @@
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
 import attrs
 
@@ -19,6 +19,8 @@ from ironclaw.egress import Egress
 from ironclaw.home import Home, make_token, read_token
 from ironclaw.hub import MIGRATIONS as HUB
 from ironclaw.hub import Hub
+from ironclaw.jobs.manager import JobLimits, Jobs
+from ironclaw.jobs.store import MIGRATIONS as JOBS
 from ironclaw.llm.builtin import BuiltinProvider
 from ironclaw.llm.connection import ModelConnection
 from ironclaw.llm.metered import Meter, MeteredProvider
@@ -41,6 +43,9 @@ from ironclaw.openai.responses import Responses
 from ironclaw.openai.store import MIGRATIONS as RESPONSES
 from ironclaw.ratelimit import RateLimits, StreamSlots
 from ironclaw.redact import redact
+from ironclaw.sandbox.bubblewrap import Bubblewrap
+from ironclaw.sandbox.choice import Sandboxes
+from ironclaw.sandbox.protocol import Limits, Sandbox
 from ironclaw.secretbox import MIGRATIONS as SECRETS
 from ironclaw.secretbox import SecretBox
 from ironclaw.settings import Settings
@@ -52,7 +57,9 @@ from ironclaw.usage.store import MIGRATIONS as USAGE
 
 log = logging.getLogger(__name__)
 
-_MIGRATIONS = (*HUB, *SECRETS, *USAGE, *LLM, *CHAT, *CHAT_SEARCH, *MEMORY, *RESPONSES)
+_PROBE_AFTER = 1.0  # seconds; the start has other things to do first
+
+_MIGRATIONS = (*HUB, *SECRETS, *USAGE, *LLM, *CHAT, *CHAT_SEARCH, *MEMORY, *JOBS, *RESPONSES)
 
 
 @attrs.frozen(kw_only=True)
@@ -68,6 +75,8 @@ class Services:
     workspace: Workspace
     search: Search
     model: ModelConnection
+    sandboxes: Sandboxes
+    jobs: Jobs
     chat: ChatService
     completions: Completions
     responses: Responses
@@ -95,10 +104,12 @@ async def open_services(
         home, token, token_is_new = _open_home(stack, settings)
         ground = await _Ground.open(stack, settings, home, start_empty=start_empty)
         workspace, search = await ground.notes()
+        sandboxes = ground.sandboxes()
+        jobs = await ground.jobs(sandboxes, token)
         builtin = BuiltinProvider(word_delay=settings.word_delay)
         slots = StreamSlots(settings.max_streams)
         model = await ground.model(builtin, llm)
-        status = ground.status(workspace, search, slots, model)
+        status = ground.status(workspace, search, jobs, slots, model)
         agents = _Agents(
             connection=model,
             builtin_provider=builtin,
@@ -119,6 +130,8 @@ async def open_services(
             workspace=workspace,
             search=search,
             model=model,
+            sandboxes=sandboxes,
+            jobs=jobs,
             chat=chat,
             completions=completions,
             responses=Responses(completions, ground.database),
@@ -181,6 +194,21 @@ class _Ground:
         outside.start()
         return workspace, search
 
+    def sandboxes(self) -> Sandboxes:
+        """What programs run in; which kind works is found out a little later."""
+        sandboxes = Sandboxes(_sandboxes_of(self._settings))
+        self._stack.push_async_callback(sandboxes.aclose)
+        sandboxes.try_soon(_PROBE_AFTER)
+        return sandboxes
+
+    async def jobs(self, sandboxes: Sandboxes, token: str) -> Jobs:
+        """The jobs: what waited on disk begins to run."""
+        folder = self._home.path / "jobs"
+        jobs = Jobs(self.database, self.hub, folder, sandboxes, _job_limits(self._settings), token=token)
+        self._stack.push_async_callback(jobs.aclose)
+        await jobs.open()
+        return jobs
+
     async def model(self, builtin: Provider, llm: Provider | None) -> ModelConnection:
         """The connection to the model; whether it is there is looked at meanwhile."""
         box = SecretBox(self.database, self._home.path)
@@ -191,7 +219,7 @@ class _Ground:
         return model
 
     def status(
-        self, workspace: Workspace, search: Search, slots: StreamSlots, connection: ModelConnection
+        self, workspace: Workspace, search: Search, jobs: Jobs, slots: StreamSlots, connection: ModelConnection
     ) -> StatusReader:
         """What looks at all of it."""
         return StatusReader(
@@ -200,6 +228,7 @@ class _Ground:
             ledger=self.ledger,
             workspace=workspace,
             search=search,
+            jobs=jobs,
             slots=slots,
             connection=connection,
         )
@@ -235,6 +264,30 @@ class _Ground:
         await chat.open()
         status.watch_approvals(chat.turns.asked)
         return chat
+
+
+def _sandboxes_of(settings: Settings) -> list[Sandbox]:
+    """The kinds to try, in their order."""
+    kinds: dict[str, Callable[[], Sandbox]] = {"bubblewrap": lambda: Bubblewrap(settings.sandbox_read)}
+    return [make() for name, make in kinds.items() if settings.sandbox in {"auto", name}]
+
+
+def _job_limits(settings: Settings) -> JobLimits:
+    return JobLimits(
+        each=Limits(
+            cpu_seconds=settings.job_cpu_seconds,
+            memory_mb=settings.job_memory_mb,
+            processes=settings.job_processes,
+            file_mb=settings.job_file_mb,
+            disk_mb=settings.job_disk_mb,
+        ),
+        timeout_seconds=settings.job_timeout,
+        output_mb=settings.job_output_mb,
+        tokens=settings.job_tokens,
+        parallel=settings.jobs_parallel,
+        keep_days=settings.jobs_keep_days,
+        keep_mb=settings.jobs_keep_mb,
+    )
 
 
 @attrs.frozen(kw_only=True)

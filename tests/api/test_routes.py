@@ -171,6 +171,17 @@ def memory_calls(call: Callable[..., Any]) -> None:
     call("DELETE", "/api/memory/raw", query="?path=b/c.md")
 
 
+def job_calls(call: Callable[..., Any]) -> None:
+    """The same for the routes of jobs."""
+    job = call("POST", "/api/jobs", {"command": "echo done > a.txt"}, query="?wait=20")["id"]
+    call("GET", "/api/jobs/list", query="?status=completed,failed&limit=1")
+    call("GET", "/api/jobs")
+    call("GET", "/api/jobs/{id}", id_=job)
+    call("GET", "/api/jobs/{id}/files/list", id_=job)
+    call("POST", "/api/jobs/{id}/stop", id_=call("POST", "/api/jobs/{id}/restart", id_=job)["id"])
+    call("DELETE", "/api/jobs/{id}", id_=job)
+
+
 def openai_calls(call: Callable[..., Any]) -> None:
     """The same for the OpenAI-compatible routes."""
     call("POST", "/v1/chat/completions", {"model": "gpt-4", "messages": [{"role": "user", "content": "Hi"}]})
@@ -212,6 +223,7 @@ def happy_calls(gateway: GatewayProcess, model: StandInProcess) -> list[tuple[Ro
     call("GET", "/api/chat/threads/{id}/export", id_=thread)
     call("DELETE", "/api/chat/threads/{id}", id_=thread)
     memory_calls(call)
+    job_calls(call)
     call("PUT", "/api/model", {"address": f"{model.url}/v1", "model": "obedient"})
     openai_calls(call)
     asks = json.dumps({"message": 'call WebFetch {"url": "http://a.example"}'}).encode()
@@ -282,8 +294,11 @@ def test_a_stream_answers_in_each_of_its_media_types(gateway: GatewayProcess, ro
     body = b'{"message": "/help"}' if row.body else b""
     if row.noun == "openai":
         body = b'{"model": "ironclaw", "messages": [{"role": "user", "content": "hi"}], "input": "hi", "stream": true}'
+    path = row.path
+    if row.noun == "jobs":
+        path = path.replace("{id}", gateway.request("POST", "/api/jobs", {"command": "echo hi"})[2]["id"])
     for kind in row.streams:
-        reply = exchange(gateway, row.method, row.path, f"Accept: {kind}", body=body, whole=False)
+        reply = exchange(gateway, row.method, path, f"Accept: {kind}", body=body, whole=False)
         assert (reply.status, reply.headers["content-type"].partition(";")[0]) == (200, kind)
 
 
@@ -330,7 +345,7 @@ def test_405_says_what_is_allowed(gateway: GatewayProcess) -> None:
             by_path[row.path].add("HEAD")
     for path, methods in by_path.items():
         for method in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"} - methods:
-            reply = exchange(gateway, method, path.replace("{id}", "x"))
+            reply = exchange(gateway, method, re.sub(r"{\w+}", "x", path))
             assert (reply.status, reply.headers["allow"]) == (405, ", ".join(sorted(methods))), (method, path)
             if method != "HEAD":
                 assert ", ".join(sorted(methods)) in reply.json()["error"]["message"]
