@@ -21,8 +21,7 @@ from hypothesis import strategies as st
 from test_auth import Reply, exchange, read_reply
 
 from ironclaw.api.chat import SendMessage
-from ironclaw.api.route import Route
-from ironclaw.api.routes import ROUTES
+from ironclaw.api.routes import ROUTES, Route
 from ironclaw.events import NAMES
 from ironclaw.llm.models import Finished, TextDelta
 from ironclaw.settings import Settings

@@ -26,7 +26,7 @@ def slow(gateway_process: Callable[..., GatewayProcess], tmp_path: Path) -> Gate
     workspace = tmp_path / "home" / "workspace"
     workspace.mkdir(parents=True)
     (workspace / "long.md").write_text(" ".join(f"word{number}" for number in range(400)) + "\n")
-    return gateway_process(BUILTIN_WORD_DELAY="0.2", GATEWAY_SHUTDOWN_GRACE="0.2").start()
+    return gateway_process(BUILTIN_WORD_DELAY="0.6", GATEWAY_SHUTDOWN_GRACE="0.2").start()
 
 
 def environment(gateway: GatewayProcess, **more: str) -> dict[str, str]:
