@@ -71,6 +71,14 @@ def test_json_is_one_document_with_answer_and_usage(gateway: GatewayProcess) -> 
     assert reply["response"]["usage"]["total_tokens"] > 0
 
 
+def test_files_go_along_or_it_is_said_why_not(gateway: GatewayProcess, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("milk")
+    done = run(gateway, "chat", "-f", str(tmp_path / "list.txt"), "what is it?")
+    assert done.returncode == 1
+    assert "Connect a language model first" in done.stderr  # it arrived: only a model can read it
+    assert run(gateway, "chat", "-f", str(tmp_path / "none.txt"), "what?").returncode == 2
+
+
 def test_no_text_is_a_usage_error(gateway: GatewayProcess) -> None:
     assert run(gateway, "chat").returncode == 2
     assert run(gateway, "chat", "--nope", "x").returncode == 2
