@@ -44,6 +44,8 @@ from ironclaw.redact import redact
 from ironclaw.secretbox import MIGRATIONS as SECRETS
 from ironclaw.secretbox import SecretBox
 from ironclaw.settings import Settings
+from ironclaw.skills import MIGRATIONS as SKILLS
+from ironclaw.skills import SkillManager
 from ironclaw.status import StatusReader
 from ironclaw.tools import Tool
 from ironclaw.usage.budgets import Budgets
@@ -52,7 +54,7 @@ from ironclaw.usage.store import MIGRATIONS as USAGE
 
 log = logging.getLogger(__name__)
 
-_MIGRATIONS = (*HUB, *SECRETS, *USAGE, *LLM, *CHAT, *CHAT_SEARCH, *MEMORY, *RESPONSES)
+_MIGRATIONS = (*HUB, *SECRETS, *USAGE, *LLM, *CHAT, *CHAT_SEARCH, *MEMORY, *RESPONSES, *SKILLS)
 
 
 @attrs.frozen(kw_only=True)
@@ -67,6 +69,7 @@ class Services:
     budgets: Budgets
     workspace: Workspace
     search: Search
+    skills: SkillManager
     model: ModelConnection
     chat: ChatService
     completions: Completions
@@ -95,9 +98,9 @@ async def open_services(
         home, token, token_is_new = _open_home(stack, settings)
         ground = await _Ground.open(stack, settings, home, start_empty=start_empty)
         workspace, search = await ground.notes()
-        builtin = BuiltinProvider(word_delay=settings.word_delay)
+        skills = ground.skills()
         slots = StreamSlots(settings.max_streams)
-        model = await ground.model(builtin, llm)
+        builtin, model = await ground.models(llm)
         status = ground.status(workspace, search, slots, model)
         agents = _Agents(
             connection=model,
@@ -118,6 +121,7 @@ async def open_services(
             budgets=agents.meter.budgets,
             workspace=workspace,
             search=search,
+            skills=skills,
             model=model,
             chat=chat,
             completions=completions,
@@ -181,14 +185,24 @@ class _Ground:
         outside.start()
         return workspace, search
 
-    async def model(self, builtin: Provider, llm: Provider | None) -> ModelConnection:
-        """The connection to the model; whether it is there is looked at meanwhile."""
+    def skills(self) -> SkillManager:
+        """The skills; nothing of them is read before it is needed."""
+        egress = Egress(self._settings.web_fetch_allow)
+        self._stack.push_async_callback(egress.aclose)
+        url = self._settings.skills_registry_url
+        skills = SkillManager(self._home.path / "skills", self.database, egress, url)
+        self._stack.push_async_callback(skills.aclose)
+        return skills
+
+    async def models(self, llm: Provider | None) -> tuple[Provider, ModelConnection]:
+        """The built-in assistant, and the connection to the model; whether that is there is looked at meanwhile."""
+        builtin = BuiltinProvider(word_delay=self._settings.word_delay)
         box = SecretBox(self.database, self._home.path)
         model = await ModelConnection.open(
             self._settings, database=self.database, hub=self.hub, box=box, builtin=builtin, llm=llm
         )
         self._stack.push_async_callback(model.aclose)
-        return model
+        return builtin, model
 
     def status(
         self, workspace: Workspace, search: Search, slots: StreamSlots, connection: ModelConnection

@@ -138,6 +138,9 @@ class Settings:
     web_fetch_allow: tuple[str, ...] = _setting(
         (), "WEB_FETCH_ALLOW", values.words, "hosts and networks at home that the tool WebFetch may reach"
     )
+    skills_registry_url: str | None = _setting(
+        None, "SKILLS_REGISTRY_URL", values.url, "an index of skills beside the builtin ones, over https"
+    )
     budget_unknown_price: str = _setting(
         "refuse",
         "BUDGET_UNKNOWN_PRICE",
