@@ -30,7 +30,7 @@ _NAME = re.compile(r"ironclaw(?P<nightly>-nightly)?-(?P<stamp>\d{8}T\d{6}Z)(?P<s
 _STAMP = "%Y%m%dT%H%M%SZ"
 
 
-class BackupFailed(Unavailable):  # noqa: N818 - what happened, as the other errors of the domain
+class BackupFailed(Unavailable):
     """The backup could not be made, read or put back; the message says why, and that nothing was changed."""
 
     code = "backup_failed"

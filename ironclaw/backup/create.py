@@ -117,6 +117,7 @@ def _copied_database(
     snapshot.copy_database(original, copy, lambda done, total: progress("database", done, total))
     if not with_secrets:
         copy = _without_secrets(copy, stack, progress)
+    progress("check", 0, 0)
     with _interruptible(copy, progress) as db:
         snapshot.check(db)
     return copy
@@ -216,7 +217,7 @@ class _Archive:
 
     def __init__(self, packed: gzip.GzipFile, folder: Path, total: int, progress: Progress) -> None:
         self._tar = tarfile.open(  # noqa: SIM115 - closed by `close`, which writes its end
-            fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT, encoding="utf-8", errors="surrogateescape"
+            fileobj=packed, mode="w", format=tarfile.PAX_FORMAT, encoding="utf-8", errors="surrogateescape"
         )
         self._folder = folder
         self._total = total

@@ -77,6 +77,7 @@ def read_backup(path: Path, sink: Sink, progress: Progress = silent) -> About:
         if member is None:
             raise BackupFailed(f"{path} is cut off: it has no manifest. Use another backup.")
         _compare(seen, _json(tar, member).get("files"), path)
+        _read_to_the_end(tar)
     return about
 
 
@@ -171,6 +172,13 @@ def _pieces(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Iterator[bytes]:
             raise EOFError(f"it ends within {member.name}")
         left -= len(piece)
         yield piece
+
+
+def _read_to_the_end(tar: tarfile.TarFile) -> None:
+    """The padding behind the manifest: gzip compares its checksum at the end only."""
+    assert tar.fileobj is not None
+    if tar.fileobj.read(_PIECE).strip(b"\0") or tar.fileobj.read(_PIECE):
+        raise ValueError("it goes on behind its manifest")
 
 
 def _check(member: tarfile.TarInfo, seen: dict[str, dict[str, Any] | None]) -> None:
