@@ -33,7 +33,7 @@ def command(as_json: bool) -> None:
         click.echo(json.dumps({"state": worst(findings), "findings": [_plain(one) for one in findings]}))
     else:
         for finding in findings:
-            click.echo(_line(finding, width=max(len(one.check) for one in findings)))
+            click.echo(_line(finding, width=max(len(one.check) for one in findings)), color=colored())
         click.echo(_summary(findings), err=True)
     sys.exit(EXIT[worst(findings)])
 

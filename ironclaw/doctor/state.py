@@ -78,6 +78,8 @@ def _write_fix(problem: str, variable: str) -> str:
         return "Free space on that disk."
     if problem == os.strerror(errno.EROFS):
         return f"Mount that disk writable (ReadWritePaths= in a systemd unit), or set {variable} to another folder."
+    if problem == os.strerror(errno.EIO):
+        return f"The disk fails: look at `dmesg`, and set {variable} to a folder on a good one."
     return f"Give this user the right to write there, or set {variable} to another folder."
 
 
