@@ -57,6 +57,11 @@ log = logging.getLogger(__name__)
 _MIGRATIONS = (*HUB, *SECRETS, *USAGE, *LLM, *CHAT, *CHAT_SEARCH, *MEMORY, *RESPONSES, *SKILLS)
 
 
+def known_migrations() -> frozenset[int]:
+    """The numbers of all migrations of this program."""
+    return frozenset(migration.number for migration in _MIGRATIONS)
+
+
 @attrs.frozen(kw_only=True)
 class Services:
     """The parts of one running gateway. *token_is_new*: it was made at this start."""
@@ -141,6 +146,10 @@ def _open_home(stack: contextlib.AsyncExitStack, settings: Settings) -> tuple[Ho
     """The home, to be closed with *stack*; the token; whether it was made now."""
     home = Home.open(settings)
     stack.callback(home.close)
+    if any(home.path.glob(".restore-*")):
+        from ironclaw.backup.restore import finish_broken_off  # noqa: PLC0415 - as good as never needed
+
+        finish_broken_off(home.path)
     kept = read_token(settings, home.path)
     token = kept or make_token(home.path)
     redact.add(token)

@@ -147,6 +147,21 @@ class Settings:
         values.choice("refuse", "allow"),
         "what a budget does about a model whose price is not known",
     )
+    backup_keep: int = _setting(
+        7,
+        "BACKUP_KEEP",
+        values.integer(0, 1000, "a whole number from 0 (no nightly backups) to 1000"),
+        "nightly backups that are kept, 0 for none",
+    )
+    backup_dir: Path | None = _setting(
+        None, "BACKUP_DIR", values.path, "folder of the backups (default HOME/backups); another disk is better"
+    )
+    backup_hour: int = _setting(
+        3, "BACKUP_HOUR", values.integer(0, 23, "an hour from 0 to 23"), "hour of the nightly backup, in local time"
+    )
+    backup_delay: float = _setting(
+        300.0, "BACKUP_DELAY", values.seconds, "time after the start before a missed nightly backup is made up for"
+    )
     word_delay: float = _setting(
         0.004, "BUILTIN_WORD_DELAY", values.seconds, "pause between the words of the built-in assistant"
     )
