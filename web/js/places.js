@@ -1,6 +1,7 @@
 /** The places of the page, in the order of the rail. One more is one entry here, and its icon in icons.svg. */
 
 import { ChatView } from "./views/chat.js";
+import { NotesView } from "./views/notes.js";
 import { SystemView } from "./views/system.js";
 
 /**
@@ -17,5 +18,6 @@ import { SystemView } from "./views/system.js";
 /** @type {{name: string, word: string, View: new (session: import("./session.js").Session) => View}[]} */
 export const PLACES = [
   { name: "chat", word: "Chat", View: ChatView },
+  { name: "notes", word: "Notes", View: NotesView },
   { name: "system", word: "System", View: SystemView },
 ];
