@@ -1,6 +1,7 @@
 """How the text of a setting becomes its value.
 
-Each parser takes a text and raises *NotAllowedError*, which says what is allowed. Which settings there are stands in `settings.py`.
+Each parser takes a text and raises *NotAllowedError*, which says what is allowed. Which settings there are stands in
+`settings.py`.
 """
 
 import ipaddress
