@@ -17,7 +17,7 @@ const NARROW = matchMedia("(max-width: 719px)");
 const TOUCH = matchMedia("(pointer: coarse)");
 
 /** Fires "titled" on its root. */
-export class NotesView {
+export default class NotesView {
   #session;
   #api;
   #book = new NoteBook();

@@ -2,7 +2,7 @@
 
 import { announce, fromTemplate, part, setText, showText } from "../dom.js";
 import { MarkdownView } from "../markdown.js";
-import { linkPaths } from "../notes-links.js";
+import { linkPaths } from "../notes-paths.js";
 import { ApprovalList } from "./approval-list.js";
 import { Reasoning } from "./reasoning.js";
 import { Steps } from "./steps.js";
