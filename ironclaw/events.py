@@ -31,12 +31,13 @@ def field_of(event: Event, name: str) -> str | None:
 
 @attrs.frozen(kw_only=True)
 class UserMessage(Event):
-    """A message was accepted and is on disk."""
+    """A message was accepted and is on disk, under the *idempotency_key* that it was sent with, if any."""
 
     kind = "user_message"
     content: str
     thread_id: str
     message_id: str
+    idempotency_key: str | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -155,7 +155,9 @@ class ChatService:
 
     async def _accept(self, turn: NewTurn) -> Accepted:
         state = TurnState.RUNNING if turn.command else TurnState.QUEUED
-        event = UserMessage(content=turn.text, thread_id=turn.thread_id, message_id=turn.message_id)
+        event = UserMessage(
+            content=turn.text, thread_id=turn.thread_id, message_id=turn.message_id, idempotency_key=turn.key
+        )
         stored = self._hub.publish(event, store.accept(turn, state), required=True).stored
         assert stored is not None
         try:

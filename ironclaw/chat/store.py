@@ -259,7 +259,9 @@ def read_turns(
     ).fetchall()
     page = list(reversed(rows[:limit]))
     calls = _calls_of(db, [row["seq"] for row in page])
-    return [_turn(row, calls.get(row["seq"], [])) for row in page], page[0]["seq"] if len(rows) > limit else None
+    keys = dict(db.execute("SELECT message_id, key FROM idempotency WHERE thread_id = ?", (thread_id,)).fetchall())
+    turns = [_turn(row, calls.get(row["seq"], []), keys.get(row["message_id"])) for row in page]
+    return turns, page[0]["seq"] if len(rows) > limit else None
 
 
 def _calls_of(db: sqlite3.Connection, turns: list[int]) -> dict[int, list[ToolCallRecord]]:
@@ -275,7 +277,7 @@ def _calls_of(db: sqlite3.Connection, turns: list[int]) -> dict[int, list[ToolCa
     return calls
 
 
-def _turn(row: sqlite3.Row, calls: list[ToolCallRecord]) -> TurnRecord:
+def _turn(row: sqlite3.Row, calls: list[ToolCallRecord], key: str | None) -> TurnRecord:
     tokens = row["input_tokens"], row["output_tokens"]
     return TurnRecord(
         message_id=row["message_id"],
@@ -292,4 +294,5 @@ def _turn(row: sqlite3.Row, calls: list[ToolCallRecord]) -> TurnRecord:
         duration_ms=row["duration_ms"],
         undone=bool(row["undone"]),
         command=bool(row["command"]),
+        idempotency_key=key,
     )

@@ -32,8 +32,9 @@ export class Turn {
   #position = 0;
   #facts = {};
 
-  constructor({ id = null, message = "" } = {}) {
-    this.id = id;
+  /** *key*: what it is sent under from this page. */
+  constructor({ id = null, key = null, message = "" } = {}) {
+    [this.id, this.key] = [id, key];
     this.root = fromTemplate("turn");
     this.#mine = part(this.root, "mine");
     this.#more = part(this.root, "more");
