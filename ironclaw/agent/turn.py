@@ -28,7 +28,7 @@ class Paused:
     """Where a turn stands that waits: enough to go on with, also in another process.
 
     *messages* are those since the user's; the last one has the *calls*. *results* has one place for each call, None for
-    those that wait.
+    those that wait. *read_only_by*: as in `Tally`.
     """
 
     messages: tuple[ModelMessage, ...]
@@ -38,6 +38,7 @@ class Paused:
     iteration: int
     text: str
     usage: Usage
+    read_only_by: str = ""
 
 
 @attrs.frozen
@@ -54,7 +55,8 @@ class Turn:
 
     *summary* stands for what was said before *history*. *can_ask* False: nobody can be asked, so what needs an approval is
     refused. *client_tools* are run by the program that asks: a call of them ends the turn, and *since* has what was called
-    before, with its results. *instructions* are that program's own, for after the system prompt.
+    before, with its results. *instructions* are that program's own, for after the system prompt. *skill* is one that the
+    person has named: it is read before anything else.
     """
 
     thread_id: str
@@ -67,6 +69,7 @@ class Turn:
     client_tools: tuple[ToolSpec, ...] = ()
     since: tuple[ModelMessage, ...] = ()
     instructions: str = ""
+    skill: str | None = None
 
     def is_for_client(self, call: ToolCall) -> bool:
         """Whether a call is of a tool that the program that asks runs itself."""
@@ -85,7 +88,8 @@ class Compacted:
 class Tally:
     """What a turn has so far; it stays true when the turn is stopped or breaks.
 
-    *client_calls* are for the program that asks to run; *reason* is why the model's last reply ended.
+    *client_calls* are for the program that asks to run; *reason* is why the model's last reply ended. *read_only_by* names
+    the skill from elsewhere that was read, so that from there on only tools that read may be called.
     """
 
     text: list[str] = attrs.Factory(list)
@@ -94,6 +98,7 @@ class Tally:
     compacted: Compacted | None = None
     client_calls: tuple[ToolCall, ...] = ()
     reason: FinishReason = "stop"
+    read_only_by: str = ""
 
     @property
     def content(self) -> str:

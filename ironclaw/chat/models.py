@@ -54,6 +54,16 @@ class ToolCallRecord:
 
 
 @attrs.frozen
+class SkillRecord:
+    """A skill that a turn has read, as it was then."""
+
+    name: str
+    version: str
+    source: str
+    trust: str
+
+
+@attrs.frozen
 class TurnError:
     """Why a turn has no answer."""
 
@@ -91,6 +101,7 @@ class TurnRecord:
     started_at: str | None = attrs.field()
     ended_at: str | None = attrs.field()
     tool_calls: list[ToolCallRecord]
+    skills: list[SkillRecord]
     response: str | None = attrs.field()
     error: TurnError | None = None
     usage: TurnUsage

@@ -96,4 +96,18 @@ MIGRATIONS = (
         CREATE INDEX turns_unfinished ON turns (seq) WHERE state IN ('queued', 'running', 'waiting')
         """,
     ),
+    Migration(
+        81,
+        "skills of turns",
+        """
+        CREATE TABLE turn_skills (
+            turn_seq INTEGER NOT NULL REFERENCES turns (seq) ON DELETE CASCADE,
+            name TEXT NOT NULL,
+            version TEXT NOT NULL,
+            source TEXT NOT NULL,
+            trust TEXT NOT NULL,
+            PRIMARY KEY (turn_seq, name)
+        ) STRICT
+        """,
+    ),
 )

@@ -32,6 +32,7 @@ from ironclaw.events import Event, ThreadUpdated, UserMessage
 from ironclaw.hub import Hub
 from ironclaw.llm.models import ModelMessage
 from ironclaw.redact import redact
+from ironclaw.skills import SkillManager
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class ChatService:
         policy: Policy,
         models: Models,
         undo_changes: UndoChanges,
+        skills: SkillManager,
         check_budget: Callable[[], None],
         max_turns: int,
         turn_timeout: float,
@@ -74,7 +76,7 @@ class ChatService:
         self._closed = False
         self.turns = TurnRunner(hub, database, self._answer, max_turns=max_turns, timeout=turn_timeout)
         self.approvals = Approvals(hub, database, self.turns, policy)
-        self._commands = CommandTurns(self, builtin_for, models, undo_changes)
+        self._commands = CommandTurns(self, builtin_for, models, undo_changes, skills)
 
     async def open(self) -> None:
         """Take up what the last process left: what ran is marked interrupted, what waited runs in its order."""
@@ -189,14 +191,16 @@ class ChatService:
                 approval_store.resume_of(db, turn.message_id),
             )
         )
+        text, skill = commands.asked(turn.text)
         start = Turn(
             turn.thread_id,
             turn.message_id,
-            commands.plain(turn.text),
+            text,
             _messages(conversation),
             conversation.summary,
             turn.can_ask,
             resume,
+            skill=skill,
         )
         try:
             async with aclosing(self._agent_for(turn.thread_id, model).run(start, tally)) as events:
@@ -247,7 +251,8 @@ class ChatService:
         """Answer without a thread: nothing is stored, nobody else sees it, and leaving the iteration ends the turn."""
         text = redact.remove_keys(check_message(text))
         self._check_budget()
-        turn = Turn(_new_thread_id(), message_id, commands.plain(text), can_ask=False)
+        text, skill = commands.asked(text)
+        turn = Turn(_new_thread_id(), message_id, text, can_ask=False, skill=skill)
         clock = asyncio.get_running_loop().time
         started = clock()
         tally, state, error = Tally(), TurnState.COMPLETED, None

@@ -8,10 +8,10 @@ import attrs
 
 from ironclaw import codec
 from ironclaw.chat import search
-from ironclaw.chat.models import Accepted, ToolCallRecord, TurnError, TurnRecord, TurnState
+from ironclaw.chat.models import Accepted, SkillRecord, ToolCallRecord, TurnError, TurnRecord, TurnState
 from ironclaw.chat.thread_store import touch_thread
 from ironclaw.errors import Conflict
-from ironclaw.events import ToolCompleted, ToolStarted, TurnUsage
+from ironclaw.events import SkillUsed, ToolCompleted, ToolStarted, TurnUsage
 
 
 class Replayed(Exception):  # noqa: N818 - not an error: it takes the transaction back
@@ -165,6 +165,20 @@ def complete_call(event: ToolCompleted) -> Callable[[sqlite3.Connection], None]:
     )
 
 
+def use_skill(event: SkillUsed) -> Callable[[sqlite3.Connection], None]:
+    """Keep that a turn has read a skill; once, however often it does."""
+    return lambda db: _execute(
+        db,
+        "INSERT OR IGNORE INTO turn_skills (turn_seq, name, version, source, trust)"
+        " SELECT seq, ?, ?, ?, ? FROM turns WHERE message_id = ?",
+        event.name,
+        event.version,
+        event.source,
+        event.trust,
+        event.message_id,
+    )
+
+
 @attrs.frozen
 class Unfinished:
     """A turn that the last process left. *paused*: it waited for a person, or was about to go on after the answer."""
@@ -258,8 +272,10 @@ def read_turns(
         (thread_id, before, before, limit + 1),
     ).fetchall()
     page = list(reversed(rows[:limit]))
-    calls = _calls_of(db, [row["seq"] for row in page])
-    return [_turn(row, calls.get(row["seq"], [])) for row in page], page[0]["seq"] if len(rows) > limit else None
+    places = [row["seq"] for row in page]
+    calls, skills = _calls_of(db, places), _skills_of(db, places)
+    turns = [_turn(row, calls.get(row["seq"], []), skills.get(row["seq"], [])) for row in page]
+    return turns, page[0]["seq"] if len(rows) > limit else None
 
 
 def _calls_of(db: sqlite3.Connection, turns: list[int]) -> dict[int, list[ToolCallRecord]]:
@@ -275,7 +291,17 @@ def _calls_of(db: sqlite3.Connection, turns: list[int]) -> dict[int, list[ToolCa
     return calls
 
 
-def _turn(row: sqlite3.Row, calls: list[ToolCallRecord]) -> TurnRecord:
+def _skills_of(db: sqlite3.Connection, turns: list[int]) -> dict[int, list[SkillRecord]]:
+    marks = ",".join("?" * len(turns))
+    rows = db.execute(f"SELECT * FROM turn_skills WHERE turn_seq IN ({marks}) ORDER BY rowid", turns)  # noqa: S608
+    skills: dict[int, list[SkillRecord]] = {}
+    for row in rows:
+        used = SkillRecord(row["name"], row["version"], row["source"], row["trust"])
+        skills.setdefault(row["turn_seq"], []).append(used)
+    return skills
+
+
+def _turn(row: sqlite3.Row, calls: list[ToolCallRecord], skills: list[SkillRecord]) -> TurnRecord:
     tokens = row["input_tokens"], row["output_tokens"]
     return TurnRecord(
         message_id=row["message_id"],
@@ -285,6 +311,7 @@ def _turn(row: sqlite3.Row, calls: list[ToolCallRecord]) -> TurnRecord:
         started_at=row["started_at"],
         ended_at=row["ended_at"],
         tool_calls=calls,
+        skills=skills,
         response=row["response"],
         error=TurnError(row["error_code"], row["error_message"]) if row["error_code"] else None,
         usage=TurnUsage(input_tokens=tokens[0], output_tokens=tokens[1], total_tokens=sum(tokens)),
