@@ -46,6 +46,7 @@ from ironclaw.secretbox import SecretBox
 from ironclaw.settings import Settings
 from ironclaw.skills import MIGRATIONS as SKILLS
 from ironclaw.skills import SkillManager
+from ironclaw.skills.tools import skill_tools
 from ironclaw.status import StatusReader
 from ironclaw.tools import Tool
 from ironclaw.usage.budgets import Budgets
@@ -111,11 +112,11 @@ async def open_services(
             connection=model,
             builtin_provider=builtin,
             meter=await ground.meter(),
-            toolbox=Toolbox((*memory_tools(workspace, search), TIME, status.tool(), *ground.web_tools(), *tools)),
-            briefing=Briefing(workspace),
+            toolbox=Toolbox((*memory_tools(workspace, search), TIME, status.tool(), *ground.tools(skills), *tools)),
+            briefing=Briefing(workspace, skills),
             limits=AgentLimits(iterations=settings.max_tool_iterations, tokens=settings.turn_tokens),
         )
-        chat = await ground.chat(agents, status, workspace.undo_changes)
+        chat = await ground.chat(agents, status, workspace.undo_changes, skills)
         completions = agents.completions(AgentMode(chat, ground.hub, agents.plain), Names(settings.llm_aliases))
         yield Services(
             settings=settings,
@@ -233,13 +234,15 @@ class _Ground:
         unpriced = self._settings.budget_unknown_price == "allow"
         return Meter(self.ledger, budgets, Prices(), allow_unpriced=unpriced)
 
-    def web_tools(self) -> tuple[Tool, ...]:
-        """The tools that look at the web."""
+    def tools(self, skills: SkillManager) -> tuple[Tool, ...]:
+        """The tools that read skills and the web."""
         egress = Egress(self._settings.web_fetch_allow)
         self._stack.push_async_callback(egress.aclose)
-        return web_tools(egress, searxng_url=self._settings.searxng_url)
+        return *skill_tools(skills), *web_tools(egress, searxng_url=self._settings.searxng_url)
 
-    async def chat(self, agents: "_Agents", status: StatusReader, undo_changes: UndoChanges) -> ChatService:
+    async def chat(
+        self, agents: "_Agents", status: StatusReader, undo_changes: UndoChanges, skills: SkillManager
+    ) -> ChatService:
         """The conversations: what waited on disk begins to run."""
         chat = ChatService(
             self.hub,
@@ -249,6 +252,7 @@ class _Ground:
             policy=agents.policy,
             models=_Models(agents.connection),
             undo_changes=undo_changes,
+            skills=skills,
             check_budget=agents.check_budget,
             max_turns=self._settings.max_turns,
             turn_timeout=self._settings.turn_timeout,
