@@ -16,6 +16,8 @@ from ironclaw.chat.search import MIGRATIONS as CHAT_SEARCH
 from ironclaw.chat.service import ChatService
 from ironclaw.database import Database
 from ironclaw.egress import Egress
+from ironclaw.extensions.manager import Extensions
+from ironclaw.extensions.store import MIGRATIONS as EXTENSIONS
 from ironclaw.home import Home, make_token, read_token
 from ironclaw.hub import MIGRATIONS as HUB
 from ironclaw.hub import Hub
@@ -52,7 +54,7 @@ from ironclaw.usage.store import MIGRATIONS as USAGE
 
 log = logging.getLogger(__name__)
 
-_MIGRATIONS = (*HUB, *SECRETS, *USAGE, *LLM, *CHAT, *CHAT_SEARCH, *MEMORY, *RESPONSES)
+_MIGRATIONS = (*HUB, *SECRETS, *USAGE, *LLM, *CHAT, *CHAT_SEARCH, *MEMORY, *EXTENSIONS, *RESPONSES)
 
 
 @attrs.frozen(kw_only=True)
@@ -68,6 +70,7 @@ class Services:
     workspace: Workspace
     search: Search
     model: ModelConnection
+    extensions: Extensions
     chat: ChatService
     completions: Completions
     responses: Responses
@@ -98,12 +101,15 @@ async def open_services(
         builtin = BuiltinProvider(word_delay=settings.word_delay)
         slots = StreamSlots(settings.max_streams)
         model = await ground.model(builtin, llm)
+        extensions = await ground.extensions()
         status = ground.status(workspace, search, slots, model)
         agents = _Agents(
             connection=model,
             builtin_provider=builtin,
             meter=await ground.meter(),
-            toolbox=Toolbox((*memory_tools(workspace, search), TIME, status.tool(), *ground.web_tools(), *tools)),
+            toolbox=Toolbox(
+                (*memory_tools(workspace, search), TIME, status.tool(), *ground.web_tools(), *tools), (extensions,)
+            ),
             briefing=Briefing(workspace),
             limits=AgentLimits(iterations=settings.max_tool_iterations, tokens=settings.turn_tokens),
         )
@@ -119,6 +125,7 @@ async def open_services(
             workspace=workspace,
             search=search,
             model=model,
+            extensions=extensions,
             chat=chat,
             completions=completions,
             responses=Responses(completions, ground.database),
@@ -153,6 +160,7 @@ class _Ground:
     database: Database
     hub: Hub
     ledger: Ledger
+    box: SecretBox
 
     @classmethod
     async def open(
@@ -165,7 +173,7 @@ class _Ground:
         stack.push_async_callback(hub.aclose)
         ledger = await Ledger.open(database)
         stack.push_async_callback(ledger.aclose)
-        return cls(stack, settings, home, database, hub, ledger)
+        return cls(stack, settings, home, database, hub, ledger, SecretBox(database, home.path))
 
     async def notes(self) -> tuple[Workspace, Search]:
         """The notes and their search."""
@@ -183,12 +191,19 @@ class _Ground:
 
     async def model(self, builtin: Provider, llm: Provider | None) -> ModelConnection:
         """The connection to the model; whether it is there is looked at meanwhile."""
-        box = SecretBox(self.database, self._home.path)
         model = await ModelConnection.open(
-            self._settings, database=self.database, hub=self.hub, box=box, builtin=builtin, llm=llm
+            self._settings, database=self.database, hub=self.hub, box=self.box, builtin=builtin, llm=llm
         )
         self._stack.push_async_callback(model.aclose)
         return model
+
+    async def extensions(self) -> Extensions:
+        """The installed extensions; none of them runs yet."""
+        extensions = await Extensions.open(
+            self.database, self.hub, self.box, self._home.path, idle=self._settings.extension_idle
+        )
+        self._stack.push_async_callback(extensions.aclose)
+        return extensions
 
     def status(
         self, workspace: Workspace, search: Search, slots: StreamSlots, connection: ModelConnection
