@@ -1,6 +1,6 @@
 """The stand-in of `mcp_server.py` as a process: start it, read its log, change what it does.
 
-The fixture `hosted` is known where both are imported: `from extensions.mcp_process import run_hosted, run_hosted_process  # noqa: F401`.
+The fixture `hosted` is known where it and the process behind it are imported: `run_hosted` and `run_hosted_process`.
 """
 
 import json
