@@ -46,7 +46,9 @@ from ironclaw.redact import redact
 from ironclaw.secretbox import MIGRATIONS as SECRETS
 from ironclaw.secretbox import SecretBox
 from ironclaw.settings import Settings
-from ironclaw.status import StatusReader
+from ironclaw.skills import MIGRATIONS as SKILLS
+from ironclaw.skills import SkillManager
+from ironclaw.status import PartStatus, StatusReader
 from ironclaw.tools import Tool
 from ironclaw.usage.budgets import Budgets
 from ironclaw.usage.ledger import Ledger
@@ -54,7 +56,12 @@ from ironclaw.usage.store import MIGRATIONS as USAGE
 
 log = logging.getLogger(__name__)
 
-_MIGRATIONS = (*HUB, *SECRETS, *USAGE, *LLM, *CHAT, *CHAT_SEARCH, *MEMORY, *EXTENSIONS, *RESPONSES)
+_MIGRATIONS = (*HUB, *SECRETS, *USAGE, *LLM, *CHAT, *CHAT_SEARCH, *MEMORY, *EXTENSIONS, *RESPONSES, *SKILLS)
+
+
+def known_migrations() -> frozenset[int]:
+    """The numbers of all migrations of this program."""
+    return frozenset(migration.number for migration in _MIGRATIONS)
 
 
 @attrs.frozen(kw_only=True)
@@ -69,6 +76,7 @@ class Services:
     budgets: Budgets
     workspace: Workspace
     search: Search
+    skills: SkillManager
     model: ModelConnection
     extensions: Extensions
     chat: ChatService
@@ -98,11 +106,12 @@ async def open_services(
         home, token, token_is_new = _open_home(stack, settings)
         ground = await _Ground.open(stack, settings, home, start_empty=start_empty)
         workspace, search = await ground.notes()
-        builtin = BuiltinProvider(word_delay=settings.word_delay)
+        skills = ground.skills()
         slots = StreamSlots(settings.max_streams)
-        model = await ground.model(builtin, llm)
+        builtin, model = await ground.models(llm)
         extensions = await ground.extensions()
         status = ground.status(workspace, search, slots, model)
+        status.add_part("extensions", lambda: _extensions_part(extensions))
         agents = _Agents(
             connection=model,
             builtin_provider=builtin,
@@ -124,6 +133,7 @@ async def open_services(
             budgets=agents.meter.budgets,
             workspace=workspace,
             search=search,
+            skills=skills,
             model=model,
             extensions=extensions,
             chat=chat,
@@ -140,10 +150,19 @@ async def open_services(
         )
 
 
+def _extensions_part(extensions: Extensions) -> PartStatus:
+    failures = extensions.failures()
+    return PartStatus("degraded", " ".join(failures)) if failures else PartStatus("ok", extensions.summary())
+
+
 def _open_home(stack: contextlib.AsyncExitStack, settings: Settings) -> tuple[Home, str, bool]:
     """The home, to be closed with *stack*; the token; whether it was made now."""
     home = Home.open(settings)
     stack.callback(home.close)
+    if any(home.path.glob(".restore-*")):
+        from ironclaw.backup.restore import finish_broken_off  # noqa: PLC0415 - as good as never needed
+
+        finish_broken_off(home.path)
     kept = read_token(settings, home.path)
     token = kept or make_token(home.path)
     redact.add(token)
@@ -189,13 +208,23 @@ class _Ground:
         outside.start()
         return workspace, search
 
-    async def model(self, builtin: Provider, llm: Provider | None) -> ModelConnection:
-        """The connection to the model; whether it is there is looked at meanwhile."""
+    def skills(self) -> SkillManager:
+        """The skills; nothing of them is read before it is needed."""
+        egress = Egress(self._settings.web_fetch_allow)
+        self._stack.push_async_callback(egress.aclose)
+        url = self._settings.skills_registry_url
+        skills = SkillManager(self._home.path / "skills", self.database, egress, url)
+        self._stack.push_async_callback(skills.aclose)
+        return skills
+
+    async def models(self, llm: Provider | None) -> tuple[Provider, ModelConnection]:
+        """The built-in assistant, and the connection to the model; whether that is there is looked at meanwhile."""
+        builtin = BuiltinProvider(word_delay=self._settings.word_delay)
         model = await ModelConnection.open(
             self._settings, database=self.database, hub=self.hub, box=self.box, builtin=builtin, llm=llm
         )
         self._stack.push_async_callback(model.aclose)
-        return model
+        return builtin, model
 
     async def extensions(self) -> Extensions:
         """The installed extensions; none of them runs yet."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import attrs
 
+from ironclaw.chat.attachments import AttachmentInfo
 from ironclaw.errors import Invalid
 from ironclaw.events import TurnUsage
 
@@ -82,7 +83,7 @@ class Approval:
 
 @attrs.frozen(kw_only=True)
 class TurnRecord:
-    """One message and what came of it."""
+    """One message and what came of it. *idempotency_key*: the one that it was sent with, kept for a day."""
 
     message_id: str
     state: TurnState
@@ -90,6 +91,7 @@ class TurnRecord:
     created_at: str
     started_at: str | None = attrs.field()
     ended_at: str | None = attrs.field()
+    attachments: list[AttachmentInfo] = attrs.Factory(list)
     tool_calls: list[ToolCallRecord]
     response: str | None = attrs.field()
     error: TurnError | None = None
@@ -98,6 +100,7 @@ class TurnRecord:
     duration_ms: int | None = attrs.field()
     undone: bool
     command: bool
+    idempotency_key: str | None = None
 
 
 @attrs.frozen

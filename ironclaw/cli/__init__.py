@@ -14,6 +14,8 @@ _COMMANDS = {
     "memory": "List, read, search and change the notes.",
     "status": "Say how the running gateway is.",
     "model": "Show the language model, or connect one.",
+    "doctor": "Look for what is wrong, and say what to do.",
+    "backup": "Make, check and put back copies of all that is kept.",
     "token": "Show the token, or make a new one.",
     "config": "Print every setting and where it comes from.",
     "completion": "Print a completion script for bash, zsh or fish.",

@@ -19,7 +19,8 @@ from ironclaw.events import AuthCompleted, AuthRequired, Event, ExtensionUpdated
 from ironclaw.extensions import authentication, store
 from ironclaw.extensions.environment import Environment
 from ironclaw.extensions.extension import Extension
-from ironclaw.extensions.manifest import check_name, from_mcp_servers
+from ironclaw.extensions.manifest import from_mcp_servers
+from ironclaw.extensions.names import check_name
 from ironclaw.extensions.plans import clean_secrets, clean_settings, origin_of, plan_of, secret_key
 from ironclaw.extensions.registry import Listed, Registry
 from ironclaw.extensions.running import RunningServer
@@ -95,6 +96,11 @@ class Extensions:
             and one.record.enabled
             and one.state in {"failed", "install_failed", "needs_token"}
         ]
+
+    def summary(self) -> str | None:
+        """How many there are, in a few words; None for none."""
+        running = sum(one.server.is_running for one in self._known.values())
+        return f"{len(self._known)} installed, {running} running" if self._known else None
 
     # Installing
 

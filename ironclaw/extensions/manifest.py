@@ -16,11 +16,10 @@ from yarl import URL
 
 from ironclaw import codec
 from ironclaw.errors import Invalid
+from ironclaw.extensions.names import check_name
 
 Kind = Literal["http", "python", "node", "command"]
 
-_NAME = re.compile(r"[a-z0-9](?:[a-z0-9]|-(?!-)){0,30}[a-z0-9]|[a-z0-9]")
-RESERVED = frozenset({"list", "install", "registry", "search", "preview"})
 _PLACE = re.compile(r"{{|}}|{([a-z][a-z0-9_]*)}")
 _SETTING = re.compile(r"[a-z][a-z0-9_]{0,30}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,100}")
@@ -150,15 +149,6 @@ class Manifest:
             return self.server.hosts
         host = URL(filled(self.server.url or "", values)).host
         return [host] if host else []
-
-
-def check_name(name: str) -> str:
-    """The name of an extension. Raises *Invalid* for anything but a short word of a-z, 0-9 and single dashes."""
-    if not _NAME.fullmatch(name) or name in RESERVED:
-        raise Invalid(
-            "An extension's name has 1 to 32 characters of a-z, 0-9 and single dashes between them.", field="name"
-        )
-    return name
 
 
 def parse(text: str) -> Manifest:

@@ -12,7 +12,8 @@ from typing import Literal
 import attrs
 
 from ironclaw.errors import IronclawError, NotFound
-from ironclaw.extensions.manifest import Manifest, check_name, parse
+from ironclaw.extensions.manifest import Manifest, parse
+from ironclaw.extensions.names import check_name
 
 log = logging.getLogger(__name__)
 

@@ -171,6 +171,34 @@ def memory_calls(call: Callable[..., Any]) -> None:
     call("DELETE", "/api/memory/raw", query="?path=b/c.md")
 
 
+def skills_calls(call: Callable[..., Any]) -> None:
+    """The same for the routes of skills."""
+    own = {"content": "---\nname: own\ndescription: Mine.\n---\nDo it.\n"}
+    call("GET", "/api/skills/search", query="?query=python")
+    call("POST", "/api/skills/preview", {"content": own["content"].replace("own", "other")})
+    call("POST", "/api/skills/install", {"name": "python-debugger"})
+    call("PUT", "/api/skills/{name}", own, id_="own")
+    call("GET", "/api/skills/{name}", id_="own")
+    call("POST", "/api/skills/{name}/disable", id_="own")
+    call("POST", "/api/skills/{name}/enable", {}, id_="own")
+    call("GET", "/api/skills/list")
+    call("DELETE", "/api/skills/{name}", id_="own")
+
+
+def extensions_calls(call: Callable[..., Any]) -> None:
+    """The same for the routes of extensions; nothing answers where this one is said to be."""
+    call("GET", "/api/extensions/registry", query="?query=github")
+    call("POST", "/api/extensions/install", {"name": "github", "registry": "builtin"})
+    call("PUT", "/api/extensions/{name}/config", {"settings": {"url": "http://127.0.0.1:9/mcp"}}, id_="github")
+    call("POST", "/api/extensions/{name}/auth", {"token": "ghp_abc123xyz456"}, id_="github")
+    call("POST", "/api/extensions/{name}/test", id_="github")
+    call("GET", "/api/extensions/{name}", id_="github")
+    call("POST", "/api/extensions/{name}/disable", id_="github")
+    call("POST", "/api/extensions/{name}/enable", {}, id_="github")
+    call("GET", "/api/extensions/list")
+    call("DELETE", "/api/extensions/{name}", id_="github")
+
+
 def openai_calls(call: Callable[..., Any]) -> None:
     """The same for the OpenAI-compatible routes."""
     call("POST", "/v1/chat/completions", {"model": "gpt-4", "messages": [{"role": "user", "content": "Hi"}]})
@@ -190,7 +218,7 @@ def happy_calls(gateway: GatewayProcess, model: StandInProcess) -> list[tuple[Ro
 
     def call(method: str, path: str, body: Any = None, *, id_: str = "", query: str = "") -> Any:
         row = rows[method, path]
-        target = path.replace("{id}", id_) + query
+        target = path.replace("{id}", id_).replace("{name}", id_) + query
         data = b"" if body is None else json.dumps(body).encode()
         reply = exchange(gateway, method, target, body=data, token=None if row.open else "")
         replies.append((row, reply))
@@ -212,6 +240,8 @@ def happy_calls(gateway: GatewayProcess, model: StandInProcess) -> list[tuple[Ro
     call("GET", "/api/chat/threads/{id}/export", id_=thread)
     call("DELETE", "/api/chat/threads/{id}", id_=thread)
     memory_calls(call)
+    skills_calls(call)
+    extensions_calls(call)
     call("PUT", "/api/model", {"address": f"{model.url}/v1", "model": "obedient"})
     openai_calls(call)
     asks = json.dumps({"message": 'call WebFetch {"url": "http://a.example"}'}).encode()
@@ -266,7 +296,7 @@ def test_a_reply_of_another_media_type_is_described_too(gateway: GatewayProcess)
 def test_every_failure_is_as_openapi_says(gateway: GatewayProcess, row: Route) -> None:
     document = describe(ROUTES, "")
     responses = document["paths"][row.path][row.method.lower()]["responses"]
-    path = row.path.replace("{id}", "nothing")
+    path = row.path.replace("{id}", "nothing").replace("{name}", "nothing")
     failures = [exchange(gateway, row.method, path, token="wrong")]
     if row.body is not None:
         failures += [exchange(gateway, row.method, path, body=body) for body in (b"{", b"[]", b'{"zzz": 1}', b"\xff")]
@@ -330,7 +360,7 @@ def test_405_says_what_is_allowed(gateway: GatewayProcess) -> None:
             by_path[row.path].add("HEAD")
     for path, methods in by_path.items():
         for method in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"} - methods:
-            reply = exchange(gateway, method, path.replace("{id}", "x"))
+            reply = exchange(gateway, method, re.sub(r"{\w+}", "x", path))
             assert (reply.status, reply.headers["allow"]) == (405, ", ".join(sorted(methods))), (method, path)
             if method != "HEAD":
                 assert ", ".join(sorted(methods)) in reply.json()["error"]["message"]
