@@ -18,6 +18,7 @@ from ironclaw.auth import Authenticate
 from ironclaw.errors import ProviderError
 from ironclaw.events import Event, Response, TurnFailed
 from ironclaw.llm.provider import Provider
+from ironclaw.logs import within
 from ironclaw.services import Services, open_services
 from ironclaw.settings import Settings
 from ironclaw.tools import Tool
@@ -117,7 +118,8 @@ class Gateway:
         services = self.services
         message_id = str(uuid.uuid4())
         with services.hub.subscribe(message_id=message_id) as subscription:
-            await services.chat.accept(message, thread_id=thread_id, message_id=message_id, can_ask=can_ask)
+            with within(services.logs):
+                await services.chat.accept(message, thread_id=thread_id, message_id=message_id, can_ask=can_ask)
             async for released in subscription:
                 if released.event is not None:
                     yield released.event
@@ -142,11 +144,13 @@ class Gateway:
 
         Raises *NotFound*, *Conflict* when it was answered already, *Invalid* where "always" may not be answered.
         """
-        await self.services.chat.approvals.settle(request_id, action)
+        with within(self.services.logs):
+            await self.services.chat.approvals.settle(request_id, action)
 
     async def stop(self, thread_id: str) -> bool:
         """End the running turn of a thread; whether one ran."""
-        return await self.services.chat.stop(thread_id)
+        with within(self.services.logs):
+            return await self.services.chat.stop(thread_id)
 
 
 def create_app(

@@ -13,6 +13,7 @@ from ironclaw.api.requestlog import RequestLog
 from ironclaw.api.routes import ROUTES
 from ironclaw.api.streams import OPEN_STREAMS, OpenStreams
 from ironclaw.api.ui import Page
+from ironclaw.logs import within
 from ironclaw.services import Services
 from ironclaw.settings import Settings
 
@@ -37,11 +38,16 @@ def build_app(
 
     @contextlib.asynccontextmanager
     async def life(app: web.Application) -> AsyncIterator[None]:
-        async with start() as services, app[REQUEST_LOG].running(), app[OPEN_STREAMS].running():
-            app[SERVICES] = services
+        async with contextlib.AsyncExitStack() as stack:
+            services = app[SERVICES] = await stack.enter_async_context(start())
+            with within(services.logs):
+                await stack.enter_async_context(app[REQUEST_LOG].running())
+                await stack.enter_async_context(app[OPEN_STREAMS].running())
             services.status.watch("request log", lambda: app[REQUEST_LOG].alive)
             services.status.watch("streams", lambda: app[OPEN_STREAMS].alive)
             yield
+            with within(services.logs):
+                await stack.aclose()
 
     app.cleanup_ctx.append(life)
     return app

@@ -19,6 +19,7 @@ from ironclaw.api.origins import OriginRules
 from ironclaw.api.requests import BODY_LIMIT, client_address, content_type, too_large
 from ironclaw.auth import Authenticate, Principal
 from ironclaw.errors import BadRequest, Forbidden, IronclawError, Unauthorized, UnsupportedType
+from ironclaw.logs import within
 from ironclaw.services import Services
 
 log = logging.getLogger(__name__)
@@ -83,7 +84,8 @@ class Gate:
         started = time.perf_counter()
         status = 499  # the client left before there was an answer
         try:
-            response = await handler(request)
+            with within(request.app[SERVICES].logs):
+                response = await handler(request)
             status = response.status
         finally:
             resource = request.match_info.route.resource

@@ -55,9 +55,19 @@ def command(start_empty: bool, **flags: Any) -> None:
     """
     gc.disable()  # while everything is loaded there is nothing to collect; `_tidy` turns it on
     settings = _fit_descriptors(Settings.load(flags))
-    logs.install(settings.log_level, settings.log_format)
+    logs.install(settings.log_level, settings.log_format, _log_file(settings))
     with contextlib.suppress(KeyboardInterrupt):
         sys.exit(asyncio.run(_serve(Gateway(settings, start_empty=start_empty))))
+
+
+def _log_file(settings: Settings) -> logs.FileSink | None:
+    """The log's file, where one is set. Raises *ConfigError* when it can't be written."""
+    if settings.log_file is None:
+        return None
+    render = logs.RENDER[settings.log_format]
+    return logs.FileSink(
+        settings.log_file, render, most_bytes=settings.log_file_mb << 20, count=settings.log_file_count
+    )
 
 
 def _fit_descriptors(settings: Settings) -> Settings:
@@ -100,6 +110,7 @@ async def _serve(gateway: Gateway) -> int:
     discovery = services.home.path / "gateway.json"
     try:
         log.info("Web Gateway started at http://%s:%d", settings.host, port, extra={"bare": True})
+        logs.flush()  # what follows is written to the terminal directly, below that line
         announce(services, settings.host, port)
         write_private(discovery, codec.dumps({"url": local_url(settings.host, port), "pid": os.getpid()}).decode())
         # Not before the first answers: it takes as long as a hundred of them.
@@ -126,6 +137,7 @@ def _catch_signals() -> asyncio.Event:
 
     def ask(number: int) -> None:
         if asked.is_set():
+            logs.flush()
             os._exit(128 + number)
         asked.set()
 
