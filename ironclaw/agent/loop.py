@@ -5,6 +5,7 @@ between any two events, and what is running then is ended in a `finally`. A call
 `tally.paused`; the answer starts it anew with `turn.resume`.
 """
 
+import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
@@ -19,8 +20,11 @@ from ironclaw.agent.toolbox import Toolbox
 from ironclaw.agent.turn import Compacted, Paused, Tally, Turn
 from ironclaw.errors import ProviderError
 from ironclaw.events import Event, Thinking
+from ironclaw.levels import TRACE
 from ironclaw.llm.models import Abilities, ModelMessage, ModelRequest, ToolSpec, Usage
 from ironclaw.llm.provider import Provider
+
+log = logging.getLogger(__name__)
 
 _ANSWER_NOW = "No more tools can be called in this turn. Answer now with what you have."
 _GO_ON = "Your last reply was empty. Answer the user's message."
@@ -185,6 +189,15 @@ class Agent:
         messages = compaction.without_old_results(talk.all, self._context) if self._briefing else talk.all
         if talk.tools and not talk.specs:
             messages.append(ModelMessage("user", _ANSWER_NOW))
+        name = self._provider.model
+        log.log(
+            TRACE,
+            "Round %d: %s is asked with %d messages, %d tools",
+            talk.iteration,
+            name,
+            len(messages),
+            len(talk.specs),
+        )
         async with aclosing(self._provider.stream(ModelRequest(tuple(messages), talk.specs))) as deltas:
             async for delta in deltas:
                 event = reply.take(delta, turn, tally)

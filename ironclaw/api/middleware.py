@@ -231,6 +231,7 @@ async def authenticated(request: web.Request, services: Services) -> Principal:
     if principal is not None:
         return principal
     if given:
+        log.debug("A wrong token was refused")
         address = client_address(request, services.settings.trusted_proxies)
         await services.limits.spend(address, services.limits.login)
     raise errors.unauthorized()

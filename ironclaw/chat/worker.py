@@ -284,6 +284,7 @@ class TurnRunner:
     async def _finish(self, live: LiveTurn, state: TurnState, error: TurnError | None = None) -> None:
         milliseconds = round((self._now() - live.started) * 1000)
         ending = ending_of(live.turn.message_id, live.tally, state, error, milliseconds)
+        log.debug("Turn %s: %s after %d ms", live.turn.message_id, error.code if error else state.value, milliseconds)
         stored = self._hub.publish(ending_event(live.turn.thread_id, ending), store.finish(ending)).stored
         assert stored is not None
         try:

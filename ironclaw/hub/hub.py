@@ -22,6 +22,7 @@ from ironclaw.database import Database
 from ironclaw.events import TURN_END_KINDS, Event, Reset, field_of
 from ironclaw.hub import log as event_log
 from ironclaw.hub.channels import Channel, Client, Released, framed
+from ironclaw.levels import TRACE
 
 log = logging.getLogger(__name__)
 
@@ -217,6 +218,8 @@ class Hub:
 
     def _release(self, released: Released) -> None:
         self.head = released.id
+        if log.isEnabledFor(TRACE):
+            log.log(TRACE, "Event %d: %s, %d bytes", released.id, released.kind, len(released.body))
         self._remember(released)
         for key in {None, released.thread_id}:
             channel = self._channels.get(key)
