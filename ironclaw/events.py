@@ -31,12 +31,13 @@ def field_of(event: Event, name: str) -> str | None:
 
 @attrs.frozen(kw_only=True)
 class UserMessage(Event):
-    """A message was accepted and is on disk."""
+    """A message was accepted and is on disk; *attachments* names the files that came with it."""
 
     kind = "user_message"
     content: str
     thread_id: str
     message_id: str
+    attachments: list[str] = attrs.field(factory=list)
 
 
 @attrs.frozen(kw_only=True)

@@ -18,7 +18,7 @@ from ironclaw.auth import Authenticate
 from ironclaw.errors import ProviderError
 from ironclaw.events import Event, Response, TurnFailed
 from ironclaw.llm.provider import Provider
-from ironclaw.logs import within
+from ironclaw.logs import open_ring, within
 from ironclaw.services import Services, open_services
 from ironclaw.settings import Settings
 from ironclaw.tools import Tool
@@ -90,23 +90,34 @@ class Gateway:
     async def __aenter__(self) -> Self:
         async with self._starting:
             if self._services is None:
-                manager = open_services(
-                    self.settings,
-                    llm=self._llm,
-                    tools=self._tools,
-                    authenticate=self._authenticate,
-                    start_empty=self._start_empty,
-                )
-                self._services = await self._stack.enter_async_context(manager)
+                self._services = await self._open()
             self._users += 1
         return self
+
+    async def _open(self) -> Services:
+        logs = self._stack.enter_context(open_ring())
+        manager = open_services(
+            self.settings,
+            logs,
+            llm=self._llm,
+            tools=self._tools,
+            authenticate=self._authenticate,
+            start_empty=self._start_empty,
+        )
+        try:
+            with within(logs):
+                return await self._stack.enter_async_context(manager)
+        except BaseException:
+            await self._stack.aclose()
+            raise
 
     async def __aexit__(self, *_: object) -> None:
         async with self._starting:
             self._users -= 1
             if self._users == 0:
-                self._services = None
-                await self._stack.aclose()
+                logs, self._services = self.services.logs, None
+                with within(logs):
+                    await self._stack.aclose()
 
     async def send(
         self, message: str, *, thread_id: str | None = None, can_ask: bool = True

@@ -26,7 +26,7 @@ from ironclaw.llm.models import Abilities
 from ironclaw.llm.prices import Prices
 from ironclaw.llm.provider import Provider
 from ironclaw.llm.store import MIGRATIONS as LLM
-from ironclaw.logs import LogRing, open_ring, within
+from ironclaw.logs import LogRing
 from ironclaw.memory.outside import Outside
 from ironclaw.memory.search import Search
 from ironclaw.memory.store import MIGRATIONS as MEMORY
@@ -86,6 +86,7 @@ class Services:
 @contextlib.asynccontextmanager
 async def open_services(
     settings: Settings,
+    logs: LogRing,
     *,
     llm: Provider | None = None,
     tools: Iterable[Tool] = (),
@@ -94,65 +95,46 @@ async def open_services(
 ) -> AsyncIterator[Services]:
     """Start all parts; end them in the opposite order. Raises *ConfigError* where home or database can't be used."""
     async with contextlib.AsyncExitStack() as stack:
-        ring = stack.enter_context(open_ring())
-        with within(ring):
-            services = await _open(
-                stack, settings, ring, llm=llm, tools=tools, authenticate=authenticate, start_empty=start_empty
-            )
-        yield services
-
-
-async def _open(
-    stack: contextlib.AsyncExitStack,
-    settings: Settings,
-    ring: LogRing,
-    *,
-    llm: Provider | None,
-    tools: Iterable[Tool],
-    authenticate: Authenticate | None,
-    start_empty: bool,
-) -> Services:
-    """All parts but the log, to be ended with *stack*."""
-    home, token, token_is_new = _open_home(stack, settings)
-    ground = await _Ground.open(stack, settings, home, start_empty=start_empty)
-    workspace, search = await ground.notes()
-    builtin = BuiltinProvider(word_delay=settings.word_delay)
-    slots = StreamSlots(settings.max_streams)
-    model = await ground.model(builtin, llm)
-    status = ground.status(workspace, search, slots, model)
-    agents = _Agents(
-        connection=model,
-        builtin_provider=builtin,
-        meter=await ground.meter(),
-        toolbox=Toolbox((*memory_tools(workspace, search), TIME, status.tool(), *ground.web_tools(), *tools)),
-        briefing=Briefing(workspace),
-        limits=AgentLimits(iterations=settings.max_tool_iterations, tokens=settings.turn_tokens),
-    )
-    chat = await ground.chat(agents, status, workspace.undo_changes)
-    completions = agents.completions(AgentMode(chat, ground.hub, agents.plain), Names(settings.llm_aliases))
-    return Services(
-        settings=settings,
-        logs=ring,
-        home=home,
-        database=ground.database,
-        hub=ground.hub,
-        ledger=ground.ledger,
-        budgets=agents.meter.budgets,
-        workspace=workspace,
-        search=search,
-        model=model,
-        chat=chat,
-        completions=completions,
-        responses=Responses(completions, ground.database),
-        models=ModelList(model),
-        status=status,
-        limits=RateLimits(api=settings.api_rate, chat=settings.chat_rate, login=settings.login_rate),
-        slots=slots,
-        authority=TokenAuthority(token),
-        authenticate=authenticate,
-        token=token,
-        token_is_new=token_is_new,
-    )
+        home, token, token_is_new = _open_home(stack, settings)
+        ground = await _Ground.open(stack, settings, home, start_empty=start_empty)
+        workspace, search = await ground.notes()
+        builtin = BuiltinProvider(word_delay=settings.word_delay)
+        slots = StreamSlots(settings.max_streams)
+        model = await ground.model(builtin, llm)
+        status = ground.status(workspace, search, slots, model)
+        agents = _Agents(
+            connection=model,
+            builtin_provider=builtin,
+            meter=await ground.meter(),
+            toolbox=Toolbox((*memory_tools(workspace, search), TIME, status.tool(), *ground.web_tools(), *tools)),
+            briefing=Briefing(workspace),
+            limits=AgentLimits(iterations=settings.max_tool_iterations, tokens=settings.turn_tokens),
+        )
+        chat = await ground.chat(agents, status, workspace.undo_changes)
+        completions = agents.completions(AgentMode(chat, ground.hub, agents.plain), Names(settings.llm_aliases))
+        yield Services(
+            settings=settings,
+            logs=logs,
+            home=home,
+            database=ground.database,
+            hub=ground.hub,
+            ledger=ground.ledger,
+            budgets=agents.meter.budgets,
+            workspace=workspace,
+            search=search,
+            model=model,
+            chat=chat,
+            completions=completions,
+            responses=Responses(completions, ground.database),
+            models=ModelList(model),
+            status=status,
+            limits=RateLimits(api=settings.api_rate, chat=settings.chat_rate, login=settings.login_rate),
+            slots=slots,
+            authority=TokenAuthority(token),
+            authenticate=authenticate,
+            token=token,
+            token_is_new=token_is_new,
+        )
 
 
 def _open_home(stack: contextlib.AsyncExitStack, settings: Settings) -> tuple[Home, str, bool]:

@@ -91,7 +91,7 @@ class Agent:
         if turn.resume is not None:  # first of all: however the turn ends, it has had this
             tally.text += [turn.resume.paused.text] if turn.resume.paused.text else []
             tally.usage += turn.resume.paused.usage
-        talk = _Talk(await self._opening(turn), [ModelMessage("user", turn.text), *turn.since], self._tools_of(turn))
+        talk = _Talk(await self._opening(turn), [turn.message, *turn.since], self._tools_of(turn))
         talk.call_ids.update(call.call_id for one in (*turn.history, *turn.since) for call in one.tool_calls)
         if self._is_full(talk) and turn.history:
             async with aclosing(self._compact(talk, turn, tally)) as events:
@@ -189,16 +189,10 @@ class Agent:
         messages = compaction.without_old_results(talk.all, self._context) if self._briefing else talk.all
         if talk.tools and not talk.specs:
             messages.append(ModelMessage("user", _ANSWER_NOW))
-        name = self._provider.model
-        log.log(
-            TRACE,
-            "Round %d: %s is asked with %d messages, %d tools",
-            talk.iteration,
-            name,
-            len(messages),
-            len(talk.specs),
-        )
-        async with aclosing(self._provider.stream(ModelRequest(tuple(messages), talk.specs))) as deltas:
+        request = ModelRequest(tuple(messages), talk.specs, turn.most_output, turn.options)
+        model, tools = self._provider.model, len(talk.specs)
+        log.log(TRACE, "Round %d: %s gets %d messages, %d tools", talk.iteration, model, len(messages), tools)
+        async with aclosing(self._provider.stream(request)) as deltas:
             async for delta in deltas:
                 event = reply.take(delta, turn, tally)
                 if event is not None:

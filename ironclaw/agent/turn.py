@@ -1,7 +1,7 @@
 """What a turn starts from, what it has so far, and where it stands while it waits for a person. Plain values."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import attrs
 
@@ -54,7 +54,10 @@ class Turn:
 
     *summary* stands for what was said before *history*. *can_ask* False: nobody can be asked, so what needs an approval is
     refused. *client_tools* are run by the program that asks: a call of them ends the turn, and *since* has what was called
-    before, with its results. *instructions* are that program's own, for after the system prompt.
+    before, with its results. *instructions* are that program's own, for after the system prompt; *options* and
+    *most_output* are what it asks of each reply.
+
+    *attached* is what a model gets to read behind the message's *text*, *pictures* what it gets to see.
     """
 
     thread_id: str
@@ -67,6 +70,15 @@ class Turn:
     client_tools: tuple[ToolSpec, ...] = ()
     since: tuple[ModelMessage, ...] = ()
     instructions: str = ""
+    options: Mapping[str, Any] = attrs.field(factory=dict)
+    most_output: int | None = None
+    attached: str = attrs.field(default="", repr=False)
+    pictures: tuple[str, ...] = attrs.field(default=(), repr=False)
+
+    @property
+    def message(self) -> ModelMessage:
+        """The new message with all that comes with it."""
+        return ModelMessage("user", self.text + self.attached, pictures=self.pictures)
 
     def is_for_client(self, call: ToolCall) -> bool:
         """Whether a call is of a tool that the program that asks runs itself."""

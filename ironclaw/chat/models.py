@@ -6,6 +6,7 @@ from typing import Any
 
 import attrs
 
+from ironclaw.chat.attachments import AttachmentInfo
 from ironclaw.errors import Invalid
 from ironclaw.events import TurnUsage
 
@@ -90,6 +91,7 @@ class TurnRecord:
     created_at: str
     started_at: str | None = attrs.field()
     ended_at: str | None = attrs.field()
+    attachments: list[AttachmentInfo] = attrs.Factory(list)
     tool_calls: list[ToolCallRecord]
     response: str | None = attrs.field()
     error: TurnError | None = None

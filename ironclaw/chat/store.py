@@ -7,7 +7,8 @@ from typing import Any
 import attrs
 
 from ironclaw import codec
-from ironclaw.chat import search
+from ironclaw.chat import attachments, search
+from ironclaw.chat.attachments import Attachment, AttachmentInfo, Told
 from ironclaw.chat.models import Accepted, ToolCallRecord, TurnError, TurnRecord, TurnState
 from ironclaw.chat.thread_store import touch_thread
 from ironclaw.errors import Conflict
@@ -35,6 +36,7 @@ class NewTurn:
     can_ask: bool = True
     key: str | None = None
     fingerprint: str = ""
+    attachments: tuple[Attachment, ...] = ()
 
 
 def accept(turn: NewTurn, state: TurnState) -> Callable[[sqlite3.Connection], None]:
@@ -55,6 +57,7 @@ def accept(turn: NewTurn, state: TurnState) -> Callable[[sqlite3.Connection], No
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
             (turn.message_id, turn.thread_id, state, turn.command, turn.can_ask, turn.text, moment),
         )
+        attachments.keep(db, turn.message_id, turn.attachments)
 
     return store
 
@@ -194,11 +197,12 @@ def unfinished(db: sqlite3.Connection) -> list[Unfinished]:
 
 @attrs.frozen
 class Exchange:
-    """A message and its answer; *seq* is its place."""
+    """A message with what its files say, and its answer; *seq* is its place."""
 
     seq: int
     question: str
     answer: str
+    attached: Told
 
 
 @attrs.frozen
@@ -220,7 +224,11 @@ def conversation(db: sqlite3.Connection, thread_id: str, before: str, most: int)
         " ORDER BY seq DESC LIMIT ?",
         (thread_id, upto, before, most),
     ).fetchall()
-    return Conversation(summary, [Exchange(row[0], row[1], row[2] or "") for row in reversed(rows)])
+    files = attachments.of_turns(db, [row[0] for row in rows])
+    exchanges = [
+        Exchange(row[0], row[1], row[2] or "", files.get(row[0], attachments.NOTHING)) for row in reversed(rows)
+    ]
+    return Conversation(summary, exchanges)
 
 
 def keep_summary(thread_id: str, upto: int, summary: str) -> Callable[[sqlite3.Connection], None]:
@@ -258,8 +266,10 @@ def read_turns(
         (thread_id, before, before, limit + 1),
     ).fetchall()
     page = list(reversed(rows[:limit]))
-    calls = _calls_of(db, [row["seq"] for row in page])
-    return [_turn(row, calls.get(row["seq"], [])) for row in page], page[0]["seq"] if len(rows) > limit else None
+    places = [row["seq"] for row in page]
+    calls, files = _calls_of(db, places), attachments.infos(db, places)
+    turns = [_turn(row, calls.get(row["seq"], []), files.get(row["seq"], [])) for row in page]
+    return turns, page[0]["seq"] if len(rows) > limit else None
 
 
 def _calls_of(db: sqlite3.Connection, turns: list[int]) -> dict[int, list[ToolCallRecord]]:
@@ -275,7 +285,7 @@ def _calls_of(db: sqlite3.Connection, turns: list[int]) -> dict[int, list[ToolCa
     return calls
 
 
-def _turn(row: sqlite3.Row, calls: list[ToolCallRecord]) -> TurnRecord:
+def _turn(row: sqlite3.Row, calls: list[ToolCallRecord], files: list[AttachmentInfo]) -> TurnRecord:
     tokens = row["input_tokens"], row["output_tokens"]
     return TurnRecord(
         message_id=row["message_id"],
@@ -284,6 +294,7 @@ def _turn(row: sqlite3.Row, calls: list[ToolCallRecord]) -> TurnRecord:
         created_at=row["created_at"],
         started_at=row["started_at"],
         ended_at=row["ended_at"],
+        attachments=files,
         tool_calls=calls,
         response=row["response"],
         error=TurnError(row["error_code"], row["error_message"]) if row["error_code"] else None,

@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Callable
 
 from ironclaw import codec
-from ironclaw.chat import search
+from ironclaw.chat import attachments, search
 from ironclaw.chat.models import Thread
 from ironclaw.database import get_meta, set_meta
 from ironclaw.errors import Conflict, NotFound
@@ -164,4 +164,6 @@ def _copy_turns(db: sqlite3.Connection, source: str, before: int, target: str) -
             " FROM tool_calls WHERE turn_seq = ?",
             (new, seq),
         )
+        if new is not None:
+            attachments.copy(db, seq, new)
         search.add(db, str(db.execute("SELECT message_id FROM turns WHERE seq = ?", (new,)).fetchone()[0]))

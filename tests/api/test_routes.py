@@ -332,7 +332,7 @@ def test_405_says_what_is_allowed(gateway: GatewayProcess) -> None:
             by_path[row.path].add("HEAD")
     for path, methods in by_path.items():
         for method in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"} - methods:
-            reply = exchange(gateway, method, path.replace("{id}", "x"))
+            reply = exchange(gateway, method, re.sub(r"{\w+}", "x", path))
             assert (reply.status, reply.headers["allow"]) == (405, ", ".join(sorted(methods))), (method, path)
             if method != "HEAD":
                 assert ", ".join(sorted(methods)) in reply.json()["error"]["message"]

@@ -1,6 +1,7 @@
 """The routes of chat: messages, events, threads, approvals."""
 
-from ironclaw.api import approvals, chat, chat_stream, threads, websocket
+from ironclaw.api import approvals, attachments, chat, chat_stream, threads, websocket
+from ironclaw.api.requests import PICTURES_LIMIT
 from ironclaw.api.route import EVENT_STREAMS, Route, route
 from ironclaw.chat.models import Approval
 
@@ -17,6 +18,7 @@ ROWS: tuple[Route, ...] = (
         reply=chat.Sent,
         takes=("text/plain",),
         streams=(*EVENT_STREAMS, "text/plain"),
+        most=PICTURES_LIMIT,
     ),
     route(
         "chat",
@@ -135,5 +137,13 @@ ROWS: tuple[Route, ...] = (
         query=threads.ExportQuery,
         reply=threads.Export,
         also=("text/markdown",),
+    ),
+    route(
+        "chat",
+        "GET",
+        "/api/chat/attachments/{message_id}/{number}",
+        attachments.get,
+        "A file that came with a message; number 0 is its first.",
+        also=("*/*",),
     ),
 )
