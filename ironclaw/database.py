@@ -74,6 +74,11 @@ class Database:
         """Whether writes are still carried out."""
         return not self._task.done()
 
+    @property
+    def waiting(self) -> int:
+        """Writes that wait for the next group."""
+        return self._queue.qsize()
+
     def submit(self, function: Transaction[T]) -> "asyncio.Future[T]":
         """Queue *function* for the next group. The future is done once it is on disk, or has failed alone.
 

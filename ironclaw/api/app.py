@@ -6,7 +6,8 @@ from contextlib import AbstractAsyncContextManager
 
 from aiohttp import web
 
-from ironclaw.api.keys import REQUEST_LOG, ROUTE_ROWS, SERVICES
+from ironclaw.api.counts import RequestCounts
+from ironclaw.api.keys import REQUEST_COUNTS, REQUEST_LOG, ROUTE_ROWS, SERVICES
 from ironclaw.api.middleware import Access, Gate
 from ironclaw.api.origins import OriginRules
 from ironclaw.api.requestlog import RequestLog
@@ -31,6 +32,7 @@ def build_app(
     app = web.Application(middlewares=gate.middlewares)
     app[ROUTE_ROWS] = ROUTES
     app[REQUEST_LOG] = RequestLog()
+    app[REQUEST_COUNTS] = RequestCounts()
     app[OPEN_STREAMS] = OpenStreams(settings.heartbeat)
     _add_routes(app, gate)
     app.on_response_prepare.append(gate.add_headers)

@@ -158,6 +158,7 @@ class MeteredCall:
     def fail(self) -> None:
         """The provider has failed: before its first token nothing is counted."""
         if not self.received and not self.settled:
+            self.meter.ledger.counts.failed(self.seller.name, self.seller.model, self.scope[0])
             self._settle()
 
     def end(self) -> None:

@@ -1,6 +1,6 @@
 """The routes of status and health, and what describes the API itself."""
 
-from ironclaw.api import about, status
+from ironclaw.api import about, metrics, status
 from ironclaw.api.route import Route, route
 from ironclaw.status import SystemStatus
 
@@ -16,6 +16,15 @@ ROWS: tuple[Route, ...] = (
         "Whether it can do its work (503 if not).",
         open=True,
         reply=status.Health,
+    ),
+    route(
+        "status",
+        "GET",
+        "/metrics",
+        metrics.metrics,
+        "Counts and times for Prometheus.",
+        limited=False,
+        also=metrics.MEDIA_TYPES,
     ),
     route("status", "GET", "/api", about.about, "Name, version and the commonest calls.", reply=about.About),
     route("status", "GET", "/api/openapi.json", about.openapi, "This API as OpenAPI 3.1."),
