@@ -13,6 +13,7 @@ _COMMANDS = {
     "chat": "Ask the agent once, or talk with it.",
     "memory": "List, read, search and change the notes.",
     "status": "Say how the running gateway is.",
+    "logs": "Print the log of the running gateway, or set how much is logged.",
     "model": "Show the language model, or connect one.",
     "token": "Show the token, or make a new one.",
     "config": "Print every setting and where it comes from.",

@@ -23,6 +23,7 @@ _FOR_GRAVE = 1_000  # of these, kept for warnings and errors
 _AT_ONCE = 200
 _REST = 7  # for each second of work so many of rest
 _LONGEST_REST = 0.25
+_TELL_EVERY = 1.0
 _TO_THE_END = 2.0
 
 _current: ContextVar[LogRing | None] = ContextVar("ironclaw_log", default=None)
@@ -94,6 +95,7 @@ class LogWriter(logging.Handler):
         self.waiting = 0
         """Lines that are still to be written."""
         self._untold = 0
+        self._told_at = float("-inf")
         self._queue: list[_Record] = []
         self._repeats = Repeats()
         self._guard = threading.Lock()  # not the handler's own: `logging` holds that one while it waits for a flush
@@ -146,7 +148,8 @@ class LogWriter(logging.Handler):
         """Write the oldest lines."""
         with self._guard:
             records = self._take()
-            untold, self._untold = self._untold, 0
+            untold = self._untold if not self._queue or time.monotonic() - self._told_at > _TELL_EVERY else 0
+            self._untold -= untold
         everywhere: list[LogLine] = []
         of_rings: dict[LogRing, list[LogLine]] = {ring: [] for ring in self.rings}
         for record in records:
@@ -156,6 +159,7 @@ class LogWriter(logging.Handler):
                 of_rings.get(ring, []).extend(lines)
         about = self._repeats.told(time.monotonic(), all_of_them=self._ending)
         if untold:
+            self._told_at = time.monotonic()
             about.append(own_line(logging.WARNING, f"{untold} lines were dropped: they came too fast to be written"))
         self._put([*everywhere, *about], {ring: [*lines, *about] for ring, lines in of_rings.items()})
 
