@@ -28,6 +28,7 @@ from ironclaw.llm.models import Abilities
 from ironclaw.llm.prices import Prices
 from ironclaw.llm.provider import Provider
 from ironclaw.llm.store import MIGRATIONS as LLM
+from ironclaw.logs import LogRing
 from ironclaw.memory.outside import Outside
 from ironclaw.memory.search import Search
 from ironclaw.memory.store import MIGRATIONS as MEMORY
@@ -70,6 +71,7 @@ class Services:
     """The parts of one running gateway. *token_is_new*: it was made at this start."""
 
     settings: Settings
+    logs: LogRing
     home: Home
     database: Database
     hub: Hub
@@ -96,6 +98,7 @@ class Services:
 @contextlib.asynccontextmanager
 async def open_services(
     settings: Settings,
+    logs: LogRing,
     *,
     llm: Provider | None = None,
     tools: Iterable[Tool] = (),
@@ -127,6 +130,7 @@ async def open_services(
         completions = agents.completions(AgentMode(chat, ground.hub, agents.plain), Names(settings.llm_aliases))
         yield Services(
             settings=settings,
+            logs=logs,
             home=home,
             database=ground.database,
             hub=ground.hub,
