@@ -2,7 +2,7 @@
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 
 import attrs
 
@@ -16,10 +16,13 @@ from ironclaw.chat.search import MIGRATIONS as CHAT_SEARCH
 from ironclaw.chat.service import ChatService
 from ironclaw.database import Database
 from ironclaw.egress import Egress
+from ironclaw.extensions.manager import Extensions
+from ironclaw.extensions.store import MIGRATIONS as EXTENSIONS
 from ironclaw.home import Home, make_token, read_token
 from ironclaw.hub import MIGRATIONS as HUB
 from ironclaw.hub import Hub
-from ironclaw.jobs.manager import JobLimits, Jobs
+from ironclaw.jobs.limits import JobLimits
+from ironclaw.jobs.manager import Jobs
 from ironclaw.jobs.store import MIGRATIONS as JOBS
 from ironclaw.llm.builtin import BuiltinProvider
 from ironclaw.llm.connection import ModelConnection
@@ -28,6 +31,7 @@ from ironclaw.llm.models import Abilities
 from ironclaw.llm.prices import Prices
 from ironclaw.llm.provider import Provider
 from ironclaw.llm.store import MIGRATIONS as LLM
+from ironclaw.logs import LogRing
 from ironclaw.memory.outside import Outside
 from ironclaw.memory.search import Search
 from ironclaw.memory.store import MIGRATIONS as MEMORY
@@ -43,13 +47,14 @@ from ironclaw.openai.responses import Responses
 from ironclaw.openai.store import MIGRATIONS as RESPONSES
 from ironclaw.ratelimit import RateLimits, StreamSlots
 from ironclaw.redact import redact
-from ironclaw.sandbox.bubblewrap import Bubblewrap
 from ironclaw.sandbox.choice import Sandboxes
-from ironclaw.sandbox.protocol import Limits, Sandbox
 from ironclaw.secretbox import MIGRATIONS as SECRETS
 from ironclaw.secretbox import SecretBox
 from ironclaw.settings import Settings
-from ironclaw.status import StatusReader
+from ironclaw.skills import MIGRATIONS as SKILLS
+from ironclaw.skills import SkillManager
+from ironclaw.skills.tools import skill_tools
+from ironclaw.status import PartStatus, StatusReader
 from ironclaw.tools import Tool
 from ironclaw.usage.budgets import Budgets
 from ironclaw.usage.ledger import Ledger
@@ -59,7 +64,12 @@ log = logging.getLogger(__name__)
 
 _PROBE_AFTER = 1.0  # seconds; the start has other things to do first
 
-_MIGRATIONS = (*HUB, *SECRETS, *USAGE, *LLM, *CHAT, *CHAT_SEARCH, *MEMORY, *JOBS, *RESPONSES)
+_MIGRATIONS = (*HUB, *SECRETS, *USAGE, *LLM, *CHAT, *CHAT_SEARCH, *MEMORY, *JOBS, *EXTENSIONS, *RESPONSES, *SKILLS)
+
+
+def known_migrations() -> frozenset[int]:
+    """The numbers of all migrations of this program."""
+    return frozenset(migration.number for migration in _MIGRATIONS)
 
 
 @attrs.frozen(kw_only=True)
@@ -67,6 +77,7 @@ class Services:
     """The parts of one running gateway. *token_is_new*: it was made at this start."""
 
     settings: Settings
+    logs: LogRing
     home: Home
     database: Database
     hub: Hub
@@ -74,9 +85,10 @@ class Services:
     budgets: Budgets
     workspace: Workspace
     search: Search
+    skills: SkillManager
     model: ModelConnection
-    sandboxes: Sandboxes
     jobs: Jobs
+    extensions: Extensions
     chat: ChatService
     completions: Completions
     responses: Responses
@@ -93,6 +105,7 @@ class Services:
 @contextlib.asynccontextmanager
 async def open_services(
     settings: Settings,
+    logs: LogRing,
     *,
     llm: Provider | None = None,
     tools: Iterable[Tool] = (),
@@ -104,24 +117,29 @@ async def open_services(
         home, token, token_is_new = _open_home(stack, settings)
         ground = await _Ground.open(stack, settings, home, start_empty=start_empty)
         workspace, search = await ground.notes()
-        sandboxes = ground.sandboxes()
-        jobs = await ground.jobs(sandboxes, token)
-        builtin = BuiltinProvider(word_delay=settings.word_delay)
+        skills = ground.skills()
         slots = StreamSlots(settings.max_streams)
-        model = await ground.model(builtin, llm)
+        builtin, model = await ground.models(llm)
+        jobs = await ground.jobs(token)
+        extensions = await ground.extensions()
         status = ground.status(workspace, search, jobs, slots, model)
+        status.add_part("sandbox", lambda: _sandbox_part(jobs.sandboxes))
+        status.add_part("extensions", lambda: _extensions_part(extensions))
         agents = _Agents(
             connection=model,
             builtin_provider=builtin,
             meter=await ground.meter(),
-            toolbox=Toolbox((*memory_tools(workspace, search), TIME, status.tool(), *ground.web_tools(), *tools)),
-            briefing=Briefing(workspace),
+            toolbox=Toolbox(
+                (*memory_tools(workspace, search), TIME, status.tool(), *ground.tools(skills), *tools), (extensions,)
+            ),
+            briefing=Briefing(workspace, skills),
             limits=AgentLimits(iterations=settings.max_tool_iterations, tokens=settings.turn_tokens),
         )
-        chat = await ground.chat(agents, status, workspace.undo_changes)
+        chat = await ground.chat(agents, status, workspace.undo_changes, skills)
         completions = agents.completions(AgentMode(chat, ground.hub, agents.plain), Names(settings.llm_aliases))
         yield Services(
             settings=settings,
+            logs=logs,
             home=home,
             database=ground.database,
             hub=ground.hub,
@@ -129,9 +147,10 @@ async def open_services(
             budgets=agents.meter.budgets,
             workspace=workspace,
             search=search,
+            skills=skills,
             model=model,
-            sandboxes=sandboxes,
             jobs=jobs,
+            extensions=extensions,
             chat=chat,
             completions=completions,
             responses=Responses(completions, ground.database),
@@ -146,10 +165,25 @@ async def open_services(
         )
 
 
+def _sandbox_part(sandboxes: Sandboxes) -> PartStatus:
+    if sandboxes.failure is not None and not sandboxes.off:
+        return PartStatus("degraded", f"Jobs can't be run. {sandboxes.failure}")
+    return PartStatus("ok", sandboxes.failure or (f"Jobs run in {sandboxes.name}." if sandboxes.name else None))
+
+
+def _extensions_part(extensions: Extensions) -> PartStatus:
+    failures = extensions.failures()
+    return PartStatus("degraded", " ".join(failures)) if failures else PartStatus("ok", extensions.summary())
+
+
 def _open_home(stack: contextlib.AsyncExitStack, settings: Settings) -> tuple[Home, str, bool]:
     """The home, to be closed with *stack*; the token; whether it was made now."""
     home = Home.open(settings)
     stack.callback(home.close)
+    if any(home.path.glob(".restore-*")):
+        from ironclaw.backup.restore import finish_broken_off  # noqa: PLC0415 - as good as never needed
+
+        finish_broken_off(home.path)
     kept = read_token(settings, home.path)
     token = kept or make_token(home.path)
     redact.add(token)
@@ -166,6 +200,7 @@ class _Ground:
     database: Database
     hub: Hub
     ledger: Ledger
+    box: SecretBox
 
     @classmethod
     async def open(
@@ -178,7 +213,7 @@ class _Ground:
         stack.push_async_callback(hub.aclose)
         ledger = await Ledger.open(database)
         stack.push_async_callback(ledger.aclose)
-        return cls(stack, settings, home, database, hub, ledger)
+        return cls(stack, settings, home, database, hub, ledger, SecretBox(database, home.path))
 
     async def notes(self) -> tuple[Workspace, Search]:
         """The notes and their search."""
@@ -194,29 +229,42 @@ class _Ground:
         outside.start()
         return workspace, search
 
-    def sandboxes(self) -> Sandboxes:
-        """What programs run in; which kind works is found out a little later."""
-        sandboxes = Sandboxes(_sandboxes_of(self._settings))
+    async def jobs(self, token: str) -> Jobs:
+        """The jobs: what waited on disk begins to run, once it is known in what; that is found out a little later."""
+        sandboxes = Sandboxes.of(self._settings)
         self._stack.push_async_callback(sandboxes.aclose)
         sandboxes.try_soon(_PROBE_AFTER)
-        return sandboxes
-
-    async def jobs(self, sandboxes: Sandboxes, token: str) -> Jobs:
-        """The jobs: what waited on disk begins to run."""
-        folder = self._home.path / "jobs"
-        jobs = Jobs(self.database, self.hub, folder, sandboxes, _job_limits(self._settings), token=token)
+        limits = JobLimits.of(self._settings)
+        jobs = Jobs(self.database, self.hub, self._home.path / "jobs", sandboxes, limits, token=token)
         self._stack.push_async_callback(jobs.aclose)
         await jobs.open()
         return jobs
 
-    async def model(self, builtin: Provider, llm: Provider | None) -> ModelConnection:
-        """The connection to the model; whether it is there is looked at meanwhile."""
-        box = SecretBox(self.database, self._home.path)
+    def skills(self) -> SkillManager:
+        """The skills; nothing of them is read before it is needed."""
+        egress = Egress(self._settings.web_fetch_allow)
+        self._stack.push_async_callback(egress.aclose)
+        url = self._settings.skills_registry_url
+        skills = SkillManager(self._home.path / "skills", self.database, egress, url)
+        self._stack.push_async_callback(skills.aclose)
+        return skills
+
+    async def models(self, llm: Provider | None) -> tuple[Provider, ModelConnection]:
+        """The built-in assistant, and the connection to the model; whether that is there is looked at meanwhile."""
+        builtin = BuiltinProvider(word_delay=self._settings.word_delay)
         model = await ModelConnection.open(
-            self._settings, database=self.database, hub=self.hub, box=box, builtin=builtin, llm=llm
+            self._settings, database=self.database, hub=self.hub, box=self.box, builtin=builtin, llm=llm
         )
         self._stack.push_async_callback(model.aclose)
-        return model
+        return builtin, model
+
+    async def extensions(self) -> Extensions:
+        """The installed extensions; none of them runs yet."""
+        extensions = await Extensions.open(
+            self.database, self.hub, self.box, self._home.path, idle=self._settings.extension_idle
+        )
+        self._stack.push_async_callback(extensions.aclose)
+        return extensions
 
     def status(
         self, workspace: Workspace, search: Search, jobs: Jobs, slots: StreamSlots, connection: ModelConnection
@@ -239,13 +287,15 @@ class _Ground:
         unpriced = self._settings.budget_unknown_price == "allow"
         return Meter(self.ledger, budgets, Prices(), allow_unpriced=unpriced)
 
-    def web_tools(self) -> tuple[Tool, ...]:
-        """The tools that look at the web."""
+    def tools(self, skills: SkillManager) -> tuple[Tool, ...]:
+        """The tools that read skills and the web."""
         egress = Egress(self._settings.web_fetch_allow)
         self._stack.push_async_callback(egress.aclose)
-        return web_tools(egress, searxng_url=self._settings.searxng_url)
+        return *skill_tools(skills), *web_tools(egress, searxng_url=self._settings.searxng_url)
 
-    async def chat(self, agents: "_Agents", status: StatusReader, undo_changes: UndoChanges) -> ChatService:
+    async def chat(
+        self, agents: "_Agents", status: StatusReader, undo_changes: UndoChanges, skills: SkillManager
+    ) -> ChatService:
         """The conversations: what waited on disk begins to run."""
         chat = ChatService(
             self.hub,
@@ -255,6 +305,7 @@ class _Ground:
             policy=agents.policy,
             models=_Models(agents.connection),
             undo_changes=undo_changes,
+            skills=skills,
             check_budget=agents.check_budget,
             max_turns=self._settings.max_turns,
             turn_timeout=self._settings.turn_timeout,
@@ -264,30 +315,6 @@ class _Ground:
         await chat.open()
         status.watch_approvals(chat.turns.asked)
         return chat
-
-
-def _sandboxes_of(settings: Settings) -> list[Sandbox]:
-    """The kinds to try, in their order."""
-    kinds: dict[str, Callable[[], Sandbox]] = {"bubblewrap": lambda: Bubblewrap(settings.sandbox_read)}
-    return [make() for name, make in kinds.items() if settings.sandbox in {"auto", name}]
-
-
-def _job_limits(settings: Settings) -> JobLimits:
-    return JobLimits(
-        each=Limits(
-            cpu_seconds=settings.job_cpu_seconds,
-            memory_mb=settings.job_memory_mb,
-            processes=settings.job_processes,
-            file_mb=settings.job_file_mb,
-            disk_mb=settings.job_disk_mb,
-        ),
-        timeout_seconds=settings.job_timeout,
-        output_mb=settings.job_output_mb,
-        tokens=settings.job_tokens,
-        parallel=settings.jobs_parallel,
-        keep_days=settings.jobs_keep_days,
-        keep_mb=settings.jobs_keep_mb,
-    )
 
 
 @attrs.frozen(kw_only=True)

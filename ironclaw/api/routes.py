@@ -1,13 +1,16 @@
 """THE route table: every path of the API, in the contract's order. What is not here is not served, except the page."""
 
 from ironclaw.api.route import Route
-from ironclaw.api.tables import chat, jobs, memory, model, openai, status, usage
+from ironclaw.api.tables import chat, extensions, jobs, logs, memory, model, openai, skills, status, usage
 
 ROUTES: tuple[Route, ...] = (
     *chat.ROWS,
     *memory.ROWS,
     *jobs.ROWS,
+    *extensions.ROWS,
+    *skills.ROWS,
     *model.ROWS,
+    *logs.ROWS,
     *usage.ROWS,
     *status.ROWS,
     *openai.ROWS,

@@ -18,6 +18,7 @@ from ironclaw.events import Event
 from ironclaw.hub import Hub
 from ironclaw.jobs import store
 from ironclaw.jobs.folder import Given, JobFolder, check_files
+from ironclaw.jobs.limits import JobLimits
 from ironclaw.jobs.links import Links
 from ironclaw.jobs.models import Job, JobRequest, Outcome, Starter, check_id, new_id, title_of
 from ironclaw.jobs.output import Output
@@ -25,29 +26,12 @@ from ironclaw.jobs.run import Run
 from ironclaw.jobs.tasks import TaskRunner
 from ironclaw.jobs.telling import started, tell_progress, updated
 from ironclaw.sandbox.choice import Sandboxes
-from ironclaw.sandbox.protocol import Limits
 
 log = logging.getLogger(__name__)
 
 _RETENTION_EVERY = 3600.0
 _MOST_WAITING = 1000
 _LEFT = "The gateway ended while it ran."
-
-
-@attrs.frozen(kw_only=True)
-class JobLimits:
-    """What jobs may use: *each* one, its time in seconds, bytes of output, tokens of a task; and how many run at once.
-
-    Ended jobs are kept for *keep_days*, as long as all together take no more than *keep_mb*.
-    """
-
-    each: Limits
-    timeout_seconds: int
-    output_mb: int
-    tokens: int
-    parallel: int
-    keep_days: int
-    keep_mb: int
 
 
 class _Alive:

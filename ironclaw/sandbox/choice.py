@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from ironclaw.sandbox.bubblewrap import Bubblewrap
 from ironclaw.sandbox.protocol import Confined, Program, Sandbox, SandboxUnavailable
 from ironclaw.sandbox.watcher import Watcher
+from ironclaw.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +24,12 @@ class Sandboxes:
         self._trying = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
         self.watcher = Watcher()
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Sandboxes":
+        """Those that *settings* name."""
+        kinds: dict[str, Callable[[], Sandbox]] = {"bubblewrap": lambda: Bubblewrap(settings.sandbox_read)}
+        return cls([make() for name, make in kinds.items() if settings.sandbox in {"auto", name}])
 
     @property
     def off(self) -> bool:

@@ -4,7 +4,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from conftest import TOKEN
 from gateway_process import GatewayProcess
 from llm.stand_in_process import StandInProcess, run_stand_in  # noqa: F401
+from route_calls import extensions_calls, job_calls, memory_calls, openai_calls, skills_calls
 from test_auth import UPGRADE, Reply, exchange, page_paths
 
 from ironclaw.api.openapi import describe
@@ -154,46 +155,6 @@ def test_the_check_of_replies_sees_every_kind_of_difference() -> None:
     )
 
 
-def memory_calls(call: Callable[..., Any]) -> None:
-    """The same for the routes of notes."""
-    call("POST", "/api/memory/write", {"path": "a.md", "content": "one\n"})
-    call("POST", "/api/memory/append", {"path": "a.md", "text": "TODO two"})
-    call("PUT", "/api/memory/raw", {"not": "read"}, query="?path=a.md")
-    version = call("GET", "/api/memory/versions", query="?path=a.md")["versions"][-1]["id"]
-    call("GET", "/api/memory/versions", query=f"?path=a.md&id={version}")
-    call("GET", "/api/memory/versions", query=f"?path=a.md&id={version}&diff=now")
-    call("POST", "/api/memory/restore", {"path": "a.md", "id": version})
-    call("GET", "/api/memory/read", query="?path=a.md")
-    call("POST", "/api/memory/move", {"path": "a.md", "to": "b/c.md"})
-    call("GET", "/api/memory/list", query="?path=b")
-    call("GET", "/api/memory/tree")
-    call("GET", "/api/memory/search", query="?query=todo&context=1")
-    call("DELETE", "/api/memory/raw", query="?path=b/c.md")
-
-
-def job_calls(call: Callable[..., Any]) -> None:
-    """The same for the routes of jobs."""
-    job = call("POST", "/api/jobs", {"command": "echo done > a.txt"}, query="?wait=20")["id"]
-    call("GET", "/api/jobs/list", query="?status=completed,failed&limit=1")
-    call("GET", "/api/jobs")
-    call("GET", "/api/jobs/{id}", id_=job)
-    call("GET", "/api/jobs/{id}/files/list", id_=job)
-    call("POST", "/api/jobs/{id}/stop", id_=call("POST", "/api/jobs/{id}/restart", id_=job)["id"])
-    call("DELETE", "/api/jobs/{id}", id_=job)
-
-
-def openai_calls(call: Callable[..., Any]) -> None:
-    """The same for the OpenAI-compatible routes."""
-    call("POST", "/v1/chat/completions", {"model": "gpt-4", "messages": [{"role": "user", "content": "Hi"}]})
-    call("GET", "/v1/models")
-    call("GET", "/v1/models/{id}", id_="ironclaw")
-    kept = call("POST", "/v1/responses", {"model": "ironclaw", "input": "Hi"})["id"]
-    call("GET", "/v1/responses/{id}", id_=kept)
-    call("DELETE", "/v1/responses/{id}", id_=kept)
-    call("POST", "/v1/embeddings", {"model": "any", "input": "Hi"})
-    call("POST", "/v1/completions", {"model": "any", "prompt": "Once"})
-
-
 def happy_calls(gateway: GatewayProcess, model: StandInProcess) -> list[tuple[Route, Reply]]:
     """One good call of every route that ends by itself, in an order in which they can work."""
     rows = {(row.method, row.path): row for row in ROUTES}
@@ -201,7 +162,7 @@ def happy_calls(gateway: GatewayProcess, model: StandInProcess) -> list[tuple[Ro
 
     def call(method: str, path: str, body: Any = None, *, id_: str = "", query: str = "") -> Any:
         row = rows[method, path]
-        target = path.replace("{id}", id_) + query
+        target = path.replace("{id}", id_).replace("{name}", id_) + query
         data = b"" if body is None else json.dumps(body).encode()
         reply = exchange(gateway, method, target, body=data, token=None if row.open else "")
         replies.append((row, reply))
@@ -224,6 +185,8 @@ def happy_calls(gateway: GatewayProcess, model: StandInProcess) -> list[tuple[Ro
     call("DELETE", "/api/chat/threads/{id}", id_=thread)
     memory_calls(call)
     job_calls(call)
+    skills_calls(call)
+    extensions_calls(call)
     call("PUT", "/api/model", {"address": f"{model.url}/v1", "model": "obedient"})
     openai_calls(call)
     asks = json.dumps({"message": 'call WebFetch {"url": "http://a.example"}'}).encode()
@@ -237,6 +200,8 @@ def happy_calls(gateway: GatewayProcess, model: StandInProcess) -> list[tuple[Ro
     call("DELETE", "/api/model")
     for path in ("/api/model", "/api/model/available", "/api/model/discover"):
         call("GET", path)
+    call("POST", "/api/logs/level", {"level": "debug"})
+    call("GET", "/api/logs/level")
     call("GET", "/api/usage", query="?days=2")
     call("PUT", "/api/budget", {"day_usd": 5, "month_usd": None})
     call("GET", "/api/budget")
@@ -278,7 +243,7 @@ def test_a_reply_of_another_media_type_is_described_too(gateway: GatewayProcess)
 def test_every_failure_is_as_openapi_says(gateway: GatewayProcess, row: Route) -> None:
     document = describe(ROUTES, "")
     responses = document["paths"][row.path][row.method.lower()]["responses"]
-    path = row.path.replace("{id}", "nothing")
+    path = row.path.replace("{id}", "nothing").replace("{name}", "nothing")
     failures = [exchange(gateway, row.method, path, token="wrong")]
     if row.body is not None:
         failures += [exchange(gateway, row.method, path, body=body) for body in (b"{", b"[]", b'{"zzz": 1}', b"\xff")]
