@@ -31,13 +31,17 @@ def field_of(event: Event, name: str) -> str | None:
 
 @attrs.frozen(kw_only=True)
 class UserMessage(Event):
-    """A message was accepted and is on disk; *attachments* names the files that came with it."""
+    """A message was accepted and is on disk.
+
+    *attachments* names the files that came with it, *idempotency_key* is the one that it was sent with, if any.
+    """
 
     kind = "user_message"
     content: str
     thread_id: str
     message_id: str
     attachments: list[str] = attrs.field(factory=list)
+    idempotency_key: str | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -45,6 +45,8 @@ from ironclaw.redact import redact
 from ironclaw.secretbox import MIGRATIONS as SECRETS
 from ironclaw.secretbox import SecretBox
 from ironclaw.settings import Settings
+from ironclaw.skills import MIGRATIONS as SKILLS
+from ironclaw.skills import SkillManager
 from ironclaw.status import StatusReader
 from ironclaw.tools import Tool
 from ironclaw.usage.budgets import Budgets
@@ -53,7 +55,12 @@ from ironclaw.usage.store import MIGRATIONS as USAGE
 
 log = logging.getLogger(__name__)
 
-_MIGRATIONS = (*HUB, *SECRETS, *USAGE, *LLM, *CHAT, *CHAT_SEARCH, *MEMORY, *RESPONSES)
+_MIGRATIONS = (*HUB, *SECRETS, *USAGE, *LLM, *CHAT, *CHAT_SEARCH, *MEMORY, *RESPONSES, *SKILLS)
+
+
+def known_migrations() -> frozenset[int]:
+    """The numbers of all migrations of this program."""
+    return frozenset(migration.number for migration in _MIGRATIONS)
 
 
 @attrs.frozen(kw_only=True)
@@ -69,6 +76,7 @@ class Services:
     budgets: Budgets
     workspace: Workspace
     search: Search
+    skills: SkillManager
     model: ModelConnection
     chat: ChatService
     completions: Completions
@@ -98,18 +106,12 @@ async def open_services(
         home, token, token_is_new = _open_home(stack, settings)
         ground = await _Ground.open(stack, settings, home, start_empty=start_empty)
         workspace, search = await ground.notes()
-        builtin = BuiltinProvider(word_delay=settings.word_delay)
+        skills = ground.skills()
         slots = StreamSlots(settings.max_streams)
-        model = await ground.model(builtin, llm)
+        builtin, model = await ground.models(llm)
         status = ground.status(workspace, search, slots, model)
-        agents = _Agents(
-            connection=model,
-            builtin_provider=builtin,
-            meter=await ground.meter(),
-            toolbox=Toolbox((*memory_tools(workspace, search), TIME, status.tool(), *ground.web_tools(), *tools)),
-            briefing=Briefing(workspace),
-            limits=AgentLimits(iterations=settings.max_tool_iterations, tokens=settings.turn_tokens),
-        )
+        toolbox = Toolbox((*memory_tools(workspace, search), TIME, status.tool(), *ground.web_tools(), *tools))
+        agents = await ground.agents(builtin, model, toolbox, Briefing(workspace))
         chat = await ground.chat(agents, status, workspace.undo_changes)
         completions = agents.completions(AgentMode(chat, ground.hub, agents.plain), Names(settings.llm_aliases))
         yield Services(
@@ -122,6 +124,7 @@ async def open_services(
             budgets=agents.meter.budgets,
             workspace=workspace,
             search=search,
+            skills=skills,
             model=model,
             chat=chat,
             completions=completions,
@@ -141,6 +144,10 @@ def _open_home(stack: contextlib.AsyncExitStack, settings: Settings) -> tuple[Ho
     """The home, to be closed with *stack*; the token; whether it was made now."""
     home = Home.open(settings)
     stack.callback(home.close)
+    if any(home.path.glob(".restore-*")):
+        from ironclaw.backup.restore import finish_broken_off  # noqa: PLC0415 - as good as never needed
+
+        finish_broken_off(home.path)
     kept = read_token(settings, home.path)
     token = kept or make_token(home.path)
     redact.add(token)
@@ -185,14 +192,24 @@ class _Ground:
         outside.start()
         return workspace, search
 
-    async def model(self, builtin: Provider, llm: Provider | None) -> ModelConnection:
-        """The connection to the model; whether it is there is looked at meanwhile."""
+    def skills(self) -> SkillManager:
+        """The skills; nothing of them is read before it is needed."""
+        egress = Egress(self._settings.web_fetch_allow)
+        self._stack.push_async_callback(egress.aclose)
+        url = self._settings.skills_registry_url
+        skills = SkillManager(self._home.path / "skills", self.database, egress, url)
+        self._stack.push_async_callback(skills.aclose)
+        return skills
+
+    async def models(self, llm: Provider | None) -> tuple[Provider, ModelConnection]:
+        """The built-in assistant, and the connection to the model; whether that is there is looked at meanwhile."""
+        builtin = BuiltinProvider(word_delay=self._settings.word_delay)
         box = SecretBox(self.database, self._home.path)
         model = await ModelConnection.open(
             self._settings, database=self.database, hub=self.hub, box=box, builtin=builtin, llm=llm
         )
         self._stack.push_async_callback(model.aclose)
-        return model
+        return builtin, model
 
     def status(
         self, workspace: Workspace, search: Search, slots: StreamSlots, connection: ModelConnection
@@ -208,7 +225,21 @@ class _Ground:
             connection=connection,
         )
 
-    async def meter(self) -> Meter:
+    async def agents(
+        self, builtin: Provider, connection: ModelConnection, toolbox: Toolbox, briefing: Briefing
+    ) -> "_Agents":
+        """What makes agents, and counts their calls."""
+        limits = AgentLimits(iterations=self._settings.max_tool_iterations, tokens=self._settings.turn_tokens)
+        return _Agents(
+            connection=connection,
+            builtin_provider=builtin,
+            meter=await self._meter(),
+            toolbox=toolbox,
+            briefing=briefing,
+            limits=limits,
+        )
+
+    async def _meter(self) -> Meter:
         """What counts the calls of models, and holds them within the budget."""
         budgets = await Budgets.open(self.ledger, self.database, self.hub)
         unpriced = self._settings.budget_unknown_price == "allow"

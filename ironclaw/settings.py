@@ -145,11 +145,29 @@ class Settings:
     web_fetch_allow: tuple[str, ...] = _setting(
         (), "WEB_FETCH_ALLOW", values.words, "hosts and networks at home that the tool WebFetch may reach"
     )
+    skills_registry_url: str | None = _setting(
+        None, "SKILLS_REGISTRY_URL", values.url, "an index of skills beside the builtin ones, over https"
+    )
     budget_unknown_price: str = _setting(
         "refuse",
         "BUDGET_UNKNOWN_PRICE",
         values.choice("refuse", "allow"),
         "what a budget does about a model whose price is not known",
+    )
+    backup_keep: int = _setting(
+        7,
+        "BACKUP_KEEP",
+        values.integer(0, 1000, "a whole number from 0 (no nightly backups) to 1000"),
+        "nightly backups that are kept, 0 for none",
+    )
+    backup_dir: Path | None = _setting(
+        None, "BACKUP_DIR", values.path, "folder of the backups (default HOME/backups); another disk is better"
+    )
+    backup_hour: int = _setting(
+        3, "BACKUP_HOUR", values.integer(0, 23, "an hour from 0 to 23"), "hour of the nightly backup, in local time"
+    )
+    backup_delay: float = _setting(
+        300.0, "BACKUP_DELAY", values.seconds, "time after the start before a missed nightly backup is made up for"
     )
     word_delay: float = _setting(
         0.004, "BUILTIN_WORD_DELAY", values.seconds, "pause between the words of the built-in assistant"

@@ -64,7 +64,7 @@ def _add_routes(app: web.Application, gate: Gate) -> None:
         )
         for method in methods:
             path = row.pattern or row.path
-            route = app.router.add_route(method, path, row.handler, expect_handler=gate.expect_continue)
+            route = app.router.add_route(method, path, row.answer, expect_handler=gate.expect_continue)
             gate.access[route] = access
             if row.path == "/v1/models":
                 gate.openai = route.resource

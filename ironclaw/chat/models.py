@@ -83,7 +83,7 @@ class Approval:
 
 @attrs.frozen(kw_only=True)
 class TurnRecord:
-    """One message and what came of it."""
+    """One message and what came of it. *idempotency_key*: the one that it was sent with, kept for a day."""
 
     message_id: str
     state: TurnState
@@ -100,6 +100,7 @@ class TurnRecord:
     duration_ms: int | None = attrs.field()
     undone: bool
     command: bool
+    idempotency_key: str | None = None
 
 
 @attrs.frozen

@@ -167,6 +167,7 @@ class ChatService:
             thread_id=turn.thread_id,
             message_id=turn.message_id,
             attachments=[one.name for one in turn.attachments],
+            idempotency_key=turn.key,
         )
         stored = self._hub.publish(event, store.accept(turn, state), required=True).stored
         assert stored is not None

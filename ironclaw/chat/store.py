@@ -268,7 +268,10 @@ def read_turns(
     page = list(reversed(rows[:limit]))
     places = [row["seq"] for row in page]
     calls, files = _calls_of(db, places), attachments.infos(db, places)
-    turns = [_turn(row, calls.get(row["seq"], []), files.get(row["seq"], [])) for row in page]
+    keys = dict(db.execute("SELECT message_id, key FROM idempotency WHERE thread_id = ?", (thread_id,)).fetchall())
+    turns = [
+        _turn(row, calls.get(row["seq"], []), files.get(row["seq"], []), keys.get(row["message_id"])) for row in page
+    ]
     return turns, page[0]["seq"] if len(rows) > limit else None
 
 
@@ -285,7 +288,7 @@ def _calls_of(db: sqlite3.Connection, turns: list[int]) -> dict[int, list[ToolCa
     return calls
 
 
-def _turn(row: sqlite3.Row, calls: list[ToolCallRecord], files: list[AttachmentInfo]) -> TurnRecord:
+def _turn(row: sqlite3.Row, calls: list[ToolCallRecord], files: list[AttachmentInfo], key: str | None) -> TurnRecord:
     tokens = row["input_tokens"], row["output_tokens"]
     return TurnRecord(
         message_id=row["message_id"],
@@ -303,4 +306,5 @@ def _turn(row: sqlite3.Row, calls: list[ToolCallRecord], files: list[AttachmentI
         duration_ms=row["duration_ms"],
         undone=bool(row["undone"]),
         command=bool(row["command"]),
+        idempotency_key=key,
     )

@@ -15,6 +15,8 @@ _COMMANDS = {
     "status": "Say how the running gateway is.",
     "logs": "Print the log of the running gateway, or set how much is logged.",
     "model": "Show the language model, or connect one.",
+    "doctor": "Look for what is wrong, and say what to do.",
+    "backup": "Make, check and put back copies of all that is kept.",
     "token": "Show the token, or make a new one.",
     "config": "Print every setting and where it comes from.",
     "completion": "Print a completion script for bash, zsh or fish.",
