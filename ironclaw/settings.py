@@ -172,6 +172,12 @@ class Settings:
     word_delay: float = _setting(
         0.004, "BUILTIN_WORD_DELAY", values.seconds, "pause between the words of the built-in assistant"
     )
+    extension_idle: float = _setting(
+        600.0,
+        "EXTENSION_IDLE",
+        lambda text: values.seconds(text, 1.0),
+        "time after which an extension that nobody uses is stopped",
+    )
     heartbeat: float = _setting(
         15.0,
         "GATEWAY_HEARTBEAT",

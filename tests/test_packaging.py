@@ -24,8 +24,8 @@ MODULES = {
     "python-dotenv": "dotenv",
     "aiohttp-sse": "aiohttp_sse",
     "genai-prices": "genai_prices",
-    "prometheus-client": "prometheus_client",
     "PyYAML": "yaml",
+    "prometheus-client": "prometheus_client",
 }  # where a module is not called as its distribution
 
 

@@ -35,12 +35,14 @@ class EphemeralTurns:
         text = redact.remove_keys(check_message(text))
         attachments.check(files, self._models.usual)
         self._check_budget()
+        asked, skill = commands.asked(text)
         told = await asyncio.to_thread(attachments.told, files)
         turn = Turn(
             f"thread-{secrets.token_hex(6)}",
             message_id,
-            commands.plain(text),
+            asked,
             can_ask=False,
+            skill=skill,
             attached=told.text,
             pictures=told.pictures,
         )

@@ -26,6 +26,7 @@ from ironclaw.events import (
     Event,
     Queued,
     Response,
+    SkillUsed,
     Stopped,
     StreamChunk,
     Thinking,
@@ -280,6 +281,8 @@ class TurnRunner:
                 await self._store(event, store.start_call(event))
             case ToolCompleted():
                 await self._store(event, store.complete_call(event))
+            case SkillUsed():
+                await self._store(event, store.use_skill(event))
             case _:
                 self._hub.publish(event)
 

@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 import click
 
+from ironclaw import logs
 from ironclaw.cli.banner import say
 from ironclaw.settings import Settings
 
@@ -39,7 +40,6 @@ def command(start_empty: bool, **flags: Any) -> None:
     Each option can also be set by the variable in brackets, in the environment or in a .env file.
     """
     gc.disable()  # while everything is loaded there is nothing to collect; `serve` turns it on
-    from ironclaw import logs
     from ironclaw.cli.serve import serve
     from ironclaw.gateway import Gateway
 

@@ -14,13 +14,13 @@ from urllib.parse import urlsplit
 import aiohttp
 import attrs
 
+from ironclaw.egress import socket_unless_metadata
 from ironclaw.errors import ProviderError
 from ironclaw.levels import TRACE
 from ironclaw.llm.chunks import parse
 from ironclaw.llm.endpoint import Endpoint, Timeouts
 from ironclaw.llm.failures import Failures
 from ironclaw.llm.lines import LineSplitter, LineTooLong
-from ironclaw.llm.reach import guarded_socket
 from ironclaw.llm.refusals import read_answer
 from ironclaw.llm.wire import Answer, Wire
 from ironclaw.version import __version__
@@ -248,7 +248,7 @@ class ModelHTTP:
     def _open(self) -> tuple[aiohttp.ClientSession, Wire]:
         """The one session, and its connections. Not `trust_env`: ~/.netrc has entries that clash with our own header."""
         if self._made is None:
-            connector = aiohttp.TCPConnector(limit=0, limit_per_host=0, socket_factory=guarded_socket)
+            connector = aiohttp.TCPConnector(limit=0, limit_per_host=0, socket_factory=socket_unless_metadata)
             session = aiohttp.ClientSession(
                 connector=connector, cookie_jar=aiohttp.DummyCookieJar(), timeout=aiohttp.ClientTimeout(total=None)
             )
