@@ -275,8 +275,7 @@ async def test_a_client_that_reads_nothing_is_cut_and_the_others_get_everything(
             for _ in range(20):
                 log.warning("%d %s", number, "x" * 7000)
                 number += 1
-            await asyncio.to_thread(logs.flush)
-            await asyncio.sleep(0)
+            await written()
     log.warning("the last")
     got = [json.loads(line) for line in (await body).decode().splitlines()]
     assert [one["message"].split()[0] for one in got if one["type"] == "log"] == [*map(str, range(number)), "the"]
