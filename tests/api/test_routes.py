@@ -256,11 +256,10 @@ def happy_calls(gateway: GatewayProcess, model: StandInProcess) -> list[tuple[Ro
     for path in ("/api/model", "/api/model/available", "/api/model/discover"):
         call("GET", path)
     call("POST", "/api/logs/level", {"level": "debug"})
-    call("GET", "/api/logs/level")
     call("GET", "/api/usage", query="?days=2")
     call("PUT", "/api/budget", {"day_usd": 5, "month_usd": None})
     call("GET", "/api/budget")
-    for path in ("/api/status", "/api/health", "/healthz", "/readyz", "/api", "/api/openapi.json"):
+    for path in ("/api/logs/level", "/api/status", "/api/health", "/healthz", "/readyz", "/api", "/api/openapi.json"):
         call("GET", path)
     return replies
 
@@ -275,6 +274,7 @@ def test_every_reply_is_as_openapi_says(gateway: GatewayProcess, stand_in: Stand
         (row.method, row.path)
         for row in ROUTES
         if row.status != 101 and (row.method == "POST" or not row.streams) and row.also != ("*/*",)
+        if row.path != "/metrics"  # Prometheus has its own text
     }
     for row, reply in replies:
         assert reply.status == row.status, (row.path, reply.body)
