@@ -110,18 +110,9 @@ async def open_services(
         slots = StreamSlots(settings.max_streams)
         builtin, model = await ground.models(llm)
         extensions = await ground.extensions()
-        status = ground.status(workspace, search, slots, model)
-        status.add_part("extensions", lambda: _extensions_part(extensions))
-        agents = _Agents(
-            connection=model,
-            builtin_provider=builtin,
-            meter=await ground.meter(),
-            toolbox=Toolbox(
-                (*memory_tools(workspace, search), TIME, status.tool(), *ground.web_tools(), *tools), (extensions,)
-            ),
-            briefing=Briefing(workspace),
-            limits=AgentLimits(iterations=settings.max_tool_iterations, tokens=settings.turn_tokens),
-        )
+        status = ground.status(workspace, search, slots, model, extensions)
+        own_tools = (*memory_tools(workspace, search), TIME, status.tool(), *ground.web_tools(), *tools)
+        agents = await ground.agents(builtin, model, Toolbox(own_tools, [extensions]), Briefing(workspace))
         chat = await ground.chat(agents, status, workspace.undo_changes)
         completions = agents.completions(AgentMode(chat, ground.hub, agents.plain), Names(settings.llm_aliases))
         yield Services(
@@ -235,10 +226,15 @@ class _Ground:
         return extensions
 
     def status(
-        self, workspace: Workspace, search: Search, slots: StreamSlots, connection: ModelConnection
+        self,
+        workspace: Workspace,
+        search: Search,
+        slots: StreamSlots,
+        connection: ModelConnection,
+        extensions: Extensions,
     ) -> StatusReader:
         """What looks at all of it."""
-        return StatusReader(
+        status = StatusReader(
             database=self.database,
             hub=self.hub,
             ledger=self.ledger,
@@ -246,6 +242,21 @@ class _Ground:
             search=search,
             slots=slots,
             connection=connection,
+        )
+        status.add_part("extensions", lambda: _extensions_part(extensions))
+        return status
+
+    async def agents(
+        self, builtin: Provider, connection: ModelConnection, toolbox: Toolbox, briefing: Briefing
+    ) -> "_Agents":
+        """What makes the agents of threads."""
+        return _Agents(
+            connection=connection,
+            builtin_provider=builtin,
+            meter=await self.meter(),
+            toolbox=toolbox,
+            briefing=briefing,
+            limits=AgentLimits(iterations=self._settings.max_tool_iterations, tokens=self._settings.turn_tokens),
         )
 
     async def meter(self) -> Meter:

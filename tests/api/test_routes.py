@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from conftest import TOKEN
+from extensions.calls import extensions_calls
 from gateway_process import GatewayProcess
 from llm.stand_in_process import StandInProcess, run_stand_in  # noqa: F401
 from test_auth import UPGRADE, Reply, exchange, page_paths
@@ -183,20 +184,6 @@ def skills_calls(call: Callable[..., Any]) -> None:
     call("POST", "/api/skills/{name}/enable", {}, id_="own")
     call("GET", "/api/skills/list")
     call("DELETE", "/api/skills/{name}", id_="own")
-
-
-def extensions_calls(call: Callable[..., Any]) -> None:
-    """The same for the routes of extensions; nothing answers where this one is said to be."""
-    call("GET", "/api/extensions/registry", query="?query=github")
-    call("POST", "/api/extensions/install", {"name": "github", "registry": "builtin"})
-    call("PUT", "/api/extensions/{name}/config", {"settings": {"url": "http://127.0.0.1:9/mcp"}}, id_="github")
-    call("POST", "/api/extensions/{name}/auth", {"token": "ghp_abc123xyz456"}, id_="github")
-    call("POST", "/api/extensions/{name}/test", id_="github")
-    call("GET", "/api/extensions/{name}", id_="github")
-    call("POST", "/api/extensions/{name}/disable", id_="github")
-    call("POST", "/api/extensions/{name}/enable", {}, id_="github")
-    call("GET", "/api/extensions/list")
-    call("DELETE", "/api/extensions/{name}", id_="github")
 
 
 def openai_calls(call: Callable[..., Any]) -> None:
