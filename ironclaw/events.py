@@ -115,6 +115,19 @@ class ToolCompleted(Event):
 
 
 @attrs.frozen(kw_only=True)
+class SkillUsed(Event):
+    """The turn works by the instructions of a skill. *trust* is `trusted`, or `untrusted` for one from elsewhere."""
+
+    kind = "skill_used"
+    name: str
+    version: str
+    source: str
+    trust: str
+    thread_id: str
+    message_id: str
+
+
+@attrs.frozen(kw_only=True)
 class ApprovalNeeded(Event):
     """A tool call waits for a person. *subject* is the exact command, path or host; *always*: may be answered so."""
 
@@ -296,6 +309,7 @@ EVENTS: tuple[type[Event], ...] = (
     ReasoningChunk,
     ToolStarted,
     ToolCompleted,
+    SkillUsed,
     ApprovalNeeded,
     ApprovalSettled,
     Response,

@@ -28,6 +28,7 @@ from ironclaw.llm.models import Abilities
 from ironclaw.llm.prices import Prices
 from ironclaw.llm.provider import Provider
 from ironclaw.llm.store import MIGRATIONS as LLM
+from ironclaw.logs import LogRing
 from ironclaw.memory.outside import Outside
 from ironclaw.memory.search import Search
 from ironclaw.memory.store import MIGRATIONS as MEMORY
@@ -48,6 +49,7 @@ from ironclaw.secretbox import SecretBox
 from ironclaw.settings import Settings
 from ironclaw.skills import MIGRATIONS as SKILLS
 from ironclaw.skills import SkillManager
+from ironclaw.skills.tools import skill_tools
 from ironclaw.status import PartStatus, StatusReader
 from ironclaw.tools import Tool
 from ironclaw.usage.budgets import Budgets
@@ -69,6 +71,7 @@ class Services:
     """The parts of one running gateway. *token_is_new*: it was made at this start."""
 
     settings: Settings
+    logs: LogRing
     home: Home
     database: Database
     hub: Hub
@@ -95,6 +98,7 @@ class Services:
 @contextlib.asynccontextmanager
 async def open_services(
     settings: Settings,
+    logs: LogRing,
     *,
     llm: Provider | None = None,
     tools: Iterable[Tool] = (),
@@ -111,12 +115,13 @@ async def open_services(
         builtin, model = await ground.models(llm)
         extensions = await ground.extensions()
         status = ground.status(workspace, search, slots, model, extensions)
-        own_tools = (*memory_tools(workspace, search), TIME, status.tool(), *ground.web_tools(), *tools)
-        agents = await ground.agents(builtin, model, Toolbox(own_tools, [extensions]), Briefing(workspace))
-        chat = await ground.chat(agents, status, workspace.undo_changes)
+        own_tools = (*memory_tools(workspace, search), TIME, status.tool(), *ground.tools(skills), *tools)
+        agents = await ground.agents(builtin, model, Toolbox(own_tools, [extensions]), Briefing(workspace, skills))
+        chat = await ground.chat(agents, status, workspace.undo_changes, skills)
         completions = agents.completions(AgentMode(chat, ground.hub, agents.plain), Names(settings.llm_aliases))
         yield Services(
             settings=settings,
+            logs=logs,
             home=home,
             database=ground.database,
             hub=ground.hub,
@@ -265,13 +270,15 @@ class _Ground:
         unpriced = self._settings.budget_unknown_price == "allow"
         return Meter(self.ledger, budgets, Prices(), allow_unpriced=unpriced)
 
-    def web_tools(self) -> tuple[Tool, ...]:
-        """The tools that look at the web."""
+    def tools(self, skills: SkillManager) -> tuple[Tool, ...]:
+        """The tools that read skills and the web."""
         egress = Egress(self._settings.web_fetch_allow)
         self._stack.push_async_callback(egress.aclose)
-        return web_tools(egress, searxng_url=self._settings.searxng_url)
+        return *skill_tools(skills), *web_tools(egress, searxng_url=self._settings.searxng_url)
 
-    async def chat(self, agents: "_Agents", status: StatusReader, undo_changes: UndoChanges) -> ChatService:
+    async def chat(
+        self, agents: "_Agents", status: StatusReader, undo_changes: UndoChanges, skills: SkillManager
+    ) -> ChatService:
         """The conversations: what waited on disk begins to run."""
         chat = ChatService(
             self.hub,
@@ -281,6 +288,7 @@ class _Ground:
             policy=agents.policy,
             models=_Models(agents.connection),
             undo_changes=undo_changes,
+            skills=skills,
             check_budget=agents.check_budget,
             max_turns=self._settings.max_turns,
             turn_timeout=self._settings.turn_timeout,

@@ -1,11 +1,11 @@
-"""The tools of one agent, by name. What a tool is stands in `tools.py`; each ships with its noun."""
+"""The tools of one agent, by name, and what is left of them for a turn that must not act. Each ships with its noun."""
 
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from ironclaw.agent.parameters import Checker
 from ironclaw.llm.models import ToolSpec
-from ironclaw.tools import Tool
+from ironclaw.tools import Risk, Tool
 
 
 class ToolSource(Protocol):
@@ -49,3 +49,17 @@ class Toolbox:
             for tool in source.tools():
                 found.setdefault(tool.name, tool)
         return found
+
+
+def only_reads(tool: Tool | None) -> bool:
+    """Whether a turn that has read a skill from elsewhere may still call *tool*; None: a tool of the program that asks."""
+    return tool is not None and tool.risk is Risk.READ
+
+
+def refusal(skill: str) -> str:
+    """What the model is told of a call that *skill* is the reason to refuse."""
+    return (
+        f"This turn has read the skill {skill}, which came from elsewhere, so only tools that read can be called in it."
+        " Do not try it again. Say what is left to do: your user can ask for that in a new message, or let this skill act"
+        f" with `ironclaw skills enable {skill} --tools all`."
+    )

@@ -242,6 +242,8 @@ def happy_calls(gateway: GatewayProcess, model: StandInProcess) -> list[tuple[Ro
     call("DELETE", "/api/model")
     for path in ("/api/model", "/api/model/available", "/api/model/discover"):
         call("GET", path)
+    call("POST", "/api/logs/level", {"level": "debug"})
+    call("GET", "/api/logs/level")
     call("GET", "/api/usage", query="?days=2")
     call("PUT", "/api/budget", {"day_usd": 5, "month_usd": None})
     call("GET", "/api/budget")
