@@ -35,7 +35,7 @@ export class NoteBook {
 
   /** The files, the newest first. @returns {NoteInfo[]} */
   get newest() {
-    this.#newest ??= [...this.#files.values()].sort((one, other) => other.modified.localeCompare(one.modified) || one.path.localeCompare(other.path));
+    this.#newest ??= [...this.#files.values()].sort(newestFirst);
     return this.#newest;
   }
 
@@ -96,6 +96,12 @@ export class NoteBook {
     const found = names.flatMap((name) => this.#names.get(name) ?? []).filter(fits);
     return found.find((path) => folderOf(path) === folderOf(from)) ?? found.sort((one, other) => one.length - other.length)[0] ?? null;
   }
+}
+
+// Plain comparisons: there may be tens of thousands.
+function newestFirst(one, other) {
+  if (one.modified !== other.modified) return one.modified < other.modified ? 1 : -1;
+  return one.path < other.path ? -1 : 1;
 }
 
 function byTitle(paths) {
