@@ -18,7 +18,7 @@ export class NoteScroll {
   }
 
   close() {
-    if (this.#timer !== null) this.#keep();
+    if (this.#timer !== null || this.#scroller.scrollTop > 0) this.#keep(); // the browser tells of scrolling later
   }
 
   /** Goes back to where it was left. */
