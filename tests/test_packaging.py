@@ -25,6 +25,7 @@ MODULES = {
     "aiohttp-sse": "aiohttp_sse",
     "genai-prices": "genai_prices",
     "PyYAML": "yaml",
+    "prometheus-client": "prometheus_client",
 }  # where a module is not called as its distribution
 
 

@@ -55,6 +55,16 @@ class ToolCallRecord:
 
 
 @attrs.frozen
+class SkillRecord:
+    """A skill that a turn has read, as it was then."""
+
+    name: str
+    version: str
+    source: str
+    trust: str
+
+
+@attrs.frozen
 class TurnError:
     """Why a turn has no answer."""
 
@@ -93,6 +103,7 @@ class TurnRecord:
     ended_at: str | None = attrs.field()
     attachments: list[AttachmentInfo] = attrs.Factory(list)
     tool_calls: list[ToolCallRecord]
+    skills: list[SkillRecord]
     response: str | None = attrs.field()
     error: TurnError | None = None
     usage: TurnUsage

@@ -192,6 +192,16 @@ def _hidden_signs(path: str, text: str) -> Iterator[Finding]:
             )
 
 
+def without_hidden_signs(text: str) -> str:
+    """The text as a person sees it: what does not show is gone."""
+    if text.isascii() and text.isprintable():
+        return text
+    lines = text.removeprefix("\ufeff").split("\n")
+    return "\n".join(
+        "".join(sign for at, sign in enumerate(line) if _kind_of(sign, line, at) is None) for line in lines
+    )
+
+
 def _kind_of(sign: str, line: str, at: int) -> str | None:
     """How a sign hides; None for one that does not."""
     if sign.isascii():

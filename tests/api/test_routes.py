@@ -185,6 +185,20 @@ def skills_calls(call: Callable[..., Any]) -> None:
     call("DELETE", "/api/skills/{name}", id_="own")
 
 
+def extensions_calls(call: Callable[..., Any]) -> None:
+    """The same for the routes of extensions; nothing answers where this one is said to be."""
+    call("GET", "/api/extensions/registry", query="?query=github")
+    call("POST", "/api/extensions/install", {"name": "github", "registry": "builtin"})
+    call("PUT", "/api/extensions/{name}/config", {"settings": {"url": "http://127.0.0.1:9/mcp"}}, id_="github")
+    call("POST", "/api/extensions/{name}/auth", {"token": "ghp_abc123xyz456"}, id_="github")
+    call("POST", "/api/extensions/{name}/test", id_="github")
+    call("GET", "/api/extensions/{name}", id_="github")
+    call("POST", "/api/extensions/{name}/disable", id_="github")
+    call("POST", "/api/extensions/{name}/enable", {}, id_="github")
+    call("GET", "/api/extensions/list")
+    call("DELETE", "/api/extensions/{name}", id_="github")
+
+
 def openai_calls(call: Callable[..., Any]) -> None:
     """The same for the OpenAI-compatible routes."""
     call("POST", "/v1/chat/completions", {"model": "gpt-4", "messages": [{"role": "user", "content": "Hi"}]})
@@ -227,6 +241,7 @@ def happy_calls(gateway: GatewayProcess, model: StandInProcess) -> list[tuple[Ro
     call("DELETE", "/api/chat/threads/{id}", id_=thread)
     memory_calls(call)
     skills_calls(call)
+    extensions_calls(call)
     call("PUT", "/api/model", {"address": f"{model.url}/v1", "model": "obedient"})
     openai_calls(call)
     asks = json.dumps({"message": 'call WebFetch {"url": "http://a.example"}'}).encode()
@@ -240,6 +255,8 @@ def happy_calls(gateway: GatewayProcess, model: StandInProcess) -> list[tuple[Ro
     call("DELETE", "/api/model")
     for path in ("/api/model", "/api/model/available", "/api/model/discover"):
         call("GET", path)
+    call("POST", "/api/logs/level", {"level": "debug"})
+    call("GET", "/api/logs/level")
     call("GET", "/api/usage", query="?days=2")
     call("PUT", "/api/budget", {"day_usd": 5, "month_usd": None})
     call("GET", "/api/budget")
