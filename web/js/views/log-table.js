@@ -24,6 +24,7 @@ export class LogTable extends EventTarget {
     this.follower = new ScrollFollower(part(root, "scroll"), part(root, "table"), part(root, "lines"));
     this.follower.addEventListener("change", () => this.#moved());
     part(root, "scroll").addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    part(root, "scroll").addEventListener("keydown", ({ key }) => key === "End" && this.toEnd());
     part(root, "pill").addEventListener("click", () => this.toEnd());
   }
 
