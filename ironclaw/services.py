@@ -122,19 +122,11 @@ async def open_services(
         builtin, model = await ground.models(llm)
         jobs = await ground.jobs(token)
         extensions = await ground.extensions()
-        status = ground.status(workspace, search, jobs, slots, model)
-        status.add_part("sandbox", lambda: _sandbox_part(jobs.sandboxes))
-        status.add_part("extensions", lambda: _extensions_part(extensions))
-        agents = _Agents(
-            connection=model,
-            builtin_provider=builtin,
-            meter=await ground.meter(),
-            toolbox=Toolbox(
-                (*memory_tools(workspace, search), TIME, status.tool(), *ground.tools(skills), *tools), (extensions,)
-            ),
-            briefing=Briefing(workspace, skills),
-            limits=AgentLimits(iterations=settings.max_tool_iterations, tokens=settings.turn_tokens),
+        status = ground.status(
+            workspace=workspace, search=search, jobs=jobs, slots=slots, connection=model, extensions=extensions
         )
+        own_tools = (*memory_tools(workspace, search), TIME, status.tool(), *ground.tools(skills), *tools)
+        agents = await ground.agents(builtin, model, Toolbox(own_tools, [extensions]), Briefing(workspace, skills))
         chat = await ground.chat(agents, status, workspace.undo_changes, skills)
         completions = agents.completions(AgentMode(chat, ground.hub, agents.plain), Names(settings.llm_aliases))
         yield Services(
@@ -163,12 +155,6 @@ async def open_services(
             token=token,
             token_is_new=token_is_new,
         )
-
-
-def _sandbox_part(sandboxes: Sandboxes) -> PartStatus:
-    if sandboxes.failure is not None and not sandboxes.off:
-        return PartStatus("degraded", f"Jobs can't be run. {sandboxes.failure}")
-    return PartStatus("ok", sandboxes.failure or (f"Jobs run in {sandboxes.name}." if sandboxes.name else None))
 
 
 def _extensions_part(extensions: Extensions) -> PartStatus:
@@ -267,10 +253,17 @@ class _Ground:
         return extensions
 
     def status(
-        self, workspace: Workspace, search: Search, jobs: Jobs, slots: StreamSlots, connection: ModelConnection
+        self,
+        *,
+        workspace: Workspace,
+        search: Search,
+        jobs: Jobs,
+        slots: StreamSlots,
+        connection: ModelConnection,
+        extensions: Extensions,
     ) -> StatusReader:
         """What looks at all of it."""
-        return StatusReader(
+        status = StatusReader(
             database=self.database,
             hub=self.hub,
             ledger=self.ledger,
@@ -280,8 +273,23 @@ class _Ground:
             slots=slots,
             connection=connection,
         )
+        status.add_part("extensions", lambda: _extensions_part(extensions))
+        return status
 
-    async def meter(self) -> Meter:
+    async def agents(
+        self, builtin: Provider, connection: ModelConnection, toolbox: Toolbox, briefing: Briefing
+    ) -> "_Agents":
+        """What makes agents, and counts their calls."""
+        return _Agents(
+            connection=connection,
+            builtin_provider=builtin,
+            meter=await self._meter(),
+            toolbox=toolbox,
+            briefing=briefing,
+            limits=AgentLimits(iterations=self._settings.max_tool_iterations, tokens=self._settings.turn_tokens),
+        )
+
+    async def _meter(self) -> Meter:
         """What counts the calls of models, and holds them within the budget."""
         budgets = await Budgets.open(self.ledger, self.database, self.hub)
         unpriced = self._settings.budget_unknown_price == "allow"

@@ -120,6 +120,7 @@ class StatusReader:
             "workspace": self._workspace_part,
             "search": self._search_part,
             "model": self._model_part,
+            "sandbox": self._sandbox_part,
             "disk": self._disk_part,
             "log": self._log_part,
             "background": self._background_part,
@@ -209,6 +210,12 @@ class StatusReader:
         if link.state == "loading":
             return PartStatus("ok", "The model is being looked for or loaded.")
         return PartStatus("degraded", redact(link.error.message) if link.error else f"Its state is {link.state}.")
+
+    def _sandbox_part(self) -> PartStatus:
+        sandboxes = self._jobs.sandboxes
+        if sandboxes.failure is not None and not sandboxes.off:
+            return PartStatus("degraded", f"Jobs can't be run. {sandboxes.failure}")
+        return PartStatus("ok", sandboxes.failure or (f"Jobs run in {sandboxes.name}." if sandboxes.name else None))
 
     def _disk_part(self) -> PartStatus:
         free = _free_bytes(self._database.path)

@@ -1,11 +1,19 @@
-"""Good calls of the routes, noun by noun: what `test_routes.py` compares with their description."""
+"""One good call of each route of notes, skills and extensions, for the tests of all routes."""
 
 from collections.abc import Callable
 from typing import Any
 
 
+def noun_calls(call: Callable[..., Any]) -> None:
+    """All of them; *call* takes a method, a path of the route table, and what goes with it."""
+    memory_calls(call)
+    job_calls(call)
+    skills_calls(call)
+    extensions_calls(call)
+
+
 def memory_calls(call: Callable[..., Any]) -> None:
-    """The same for the routes of notes."""
+    """Notes."""
     call("POST", "/api/memory/write", {"path": "a.md", "content": "one\n"})
     call("POST", "/api/memory/append", {"path": "a.md", "text": "TODO two"})
     call("PUT", "/api/memory/raw", {"not": "read"}, query="?path=a.md")
@@ -22,7 +30,7 @@ def memory_calls(call: Callable[..., Any]) -> None:
 
 
 def job_calls(call: Callable[..., Any]) -> None:
-    """The same for the routes of jobs."""
+    """Jobs."""
     job = call("POST", "/api/jobs", {"command": "echo done > a.txt"}, query="?wait=20")["id"]
     call("GET", "/api/jobs/list", query="?status=completed,failed&limit=1")
     call("GET", "/api/jobs")
@@ -33,7 +41,7 @@ def job_calls(call: Callable[..., Any]) -> None:
 
 
 def skills_calls(call: Callable[..., Any]) -> None:
-    """The same for the routes of skills."""
+    """Skills."""
     own = {"content": "---\nname: own\ndescription: Mine.\n---\nDo it.\n"}
     call("GET", "/api/skills/search", query="?query=python")
     call("POST", "/api/skills/preview", {"content": own["content"].replace("own", "other")})
@@ -47,7 +55,7 @@ def skills_calls(call: Callable[..., Any]) -> None:
 
 
 def extensions_calls(call: Callable[..., Any]) -> None:
-    """The same for the routes of extensions; nothing answers where this one is said to be."""
+    """Extensions; nothing answers where this one is said to be."""
     call("GET", "/api/extensions/registry", query="?query=github")
     call("POST", "/api/extensions/install", {"name": "github", "registry": "builtin"})
     call("PUT", "/api/extensions/{name}/config", {"settings": {"url": "http://127.0.0.1:9/mcp"}}, id_="github")
@@ -58,15 +66,3 @@ def extensions_calls(call: Callable[..., Any]) -> None:
     call("POST", "/api/extensions/{name}/enable", {}, id_="github")
     call("GET", "/api/extensions/list")
     call("DELETE", "/api/extensions/{name}", id_="github")
-
-
-def openai_calls(call: Callable[..., Any]) -> None:
-    """The same for the OpenAI-compatible routes."""
-    call("POST", "/v1/chat/completions", {"model": "gpt-4", "messages": [{"role": "user", "content": "Hi"}]})
-    call("GET", "/v1/models")
-    call("GET", "/v1/models/{id}", id_="ironclaw")
-    kept = call("POST", "/v1/responses", {"model": "ironclaw", "input": "Hi"})["id"]
-    call("GET", "/v1/responses/{id}", id_=kept)
-    call("DELETE", "/v1/responses/{id}", id_=kept)
-    call("POST", "/v1/embeddings", {"model": "any", "input": "Hi"})
-    call("POST", "/v1/completions", {"model": "any", "prompt": "Once"})
