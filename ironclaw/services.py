@@ -21,6 +21,9 @@ from ironclaw.extensions.store import MIGRATIONS as EXTENSIONS
 from ironclaw.home import Home, make_token, read_token
 from ironclaw.hub import MIGRATIONS as HUB
 from ironclaw.hub import Hub
+from ironclaw.jobs.limits import JobLimits
+from ironclaw.jobs.manager import Jobs
+from ironclaw.jobs.store import MIGRATIONS as JOBS
 from ironclaw.llm.builtin import BuiltinProvider
 from ironclaw.llm.connection import ModelConnection
 from ironclaw.llm.metered import Meter, MeteredProvider
@@ -44,6 +47,7 @@ from ironclaw.openai.responses import Responses
 from ironclaw.openai.store import MIGRATIONS as RESPONSES
 from ironclaw.ratelimit import RateLimits, StreamSlots
 from ironclaw.redact import redact
+from ironclaw.sandbox.choice import Sandboxes
 from ironclaw.secretbox import MIGRATIONS as SECRETS
 from ironclaw.secretbox import SecretBox
 from ironclaw.settings import Settings
@@ -58,7 +62,9 @@ from ironclaw.usage.store import MIGRATIONS as USAGE
 
 log = logging.getLogger(__name__)
 
-_MIGRATIONS = (*HUB, *SECRETS, *USAGE, *LLM, *CHAT, *CHAT_SEARCH, *MEMORY, *EXTENSIONS, *RESPONSES, *SKILLS)
+_PROBE_AFTER = 1.0  # seconds; the start has other things to do first
+
+_MIGRATIONS = (*HUB, *SECRETS, *USAGE, *LLM, *CHAT, *CHAT_SEARCH, *MEMORY, *JOBS, *EXTENSIONS, *RESPONSES, *SKILLS)
 
 
 def known_migrations() -> frozenset[int]:
@@ -81,6 +87,7 @@ class Services:
     search: Search
     skills: SkillManager
     model: ModelConnection
+    jobs: Jobs
     extensions: Extensions
     chat: ChatService
     completions: Completions
@@ -113,8 +120,11 @@ async def open_services(
         skills = ground.skills()
         slots = StreamSlots(settings.max_streams)
         builtin, model = await ground.models(llm)
+        jobs = await ground.jobs(token)
         extensions = await ground.extensions()
-        status = ground.status(workspace, search, slots, model, extensions)
+        status = ground.status(workspace, search, jobs, slots, model)
+        status.add_part("sandbox", lambda: _sandbox_part(jobs.sandboxes))
+        status.add_part("extensions", lambda: _extensions_part(extensions))
         own_tools = (*memory_tools(workspace, search), TIME, status.tool(), *ground.tools(skills), *tools)
         agents = await ground.agents(builtin, model, Toolbox(own_tools, [extensions]), Briefing(workspace, skills))
         chat = await ground.chat(agents, status, workspace.undo_changes, skills)
@@ -131,6 +141,7 @@ async def open_services(
             search=search,
             skills=skills,
             model=model,
+            jobs=jobs,
             extensions=extensions,
             chat=chat,
             completions=completions,
@@ -144,6 +155,12 @@ async def open_services(
             token=token,
             token_is_new=token_is_new,
         )
+
+
+def _sandbox_part(sandboxes: Sandboxes) -> PartStatus:
+    if sandboxes.failure is not None and not sandboxes.off:
+        return PartStatus("degraded", f"Jobs can't be run. {sandboxes.failure}")
+    return PartStatus("ok", sandboxes.failure or (f"Jobs run in {sandboxes.name}." if sandboxes.name else None))
 
 
 def _extensions_part(extensions: Extensions) -> PartStatus:
@@ -204,6 +221,17 @@ class _Ground:
         outside.start()
         return workspace, search
 
+    async def jobs(self, token: str) -> Jobs:
+        """The jobs: what waited on disk begins to run, once it is known in what; that is found out a little later."""
+        sandboxes = Sandboxes.of(self._settings)
+        self._stack.push_async_callback(sandboxes.aclose)
+        sandboxes.try_soon(_PROBE_AFTER)
+        limits = JobLimits.of(self._settings)
+        jobs = Jobs(self.database, self.hub, self._home.path / "jobs", sandboxes, limits, token=token)
+        self._stack.push_async_callback(jobs.aclose)
+        await jobs.open()
+        return jobs
+
     def skills(self) -> SkillManager:
         """The skills; nothing of them is read before it is needed."""
         egress = Egress(self._settings.web_fetch_allow)
@@ -231,25 +259,19 @@ class _Ground:
         return extensions
 
     def status(
-        self,
-        workspace: Workspace,
-        search: Search,
-        slots: StreamSlots,
-        connection: ModelConnection,
-        extensions: Extensions,
+        self, workspace: Workspace, search: Search, jobs: Jobs, slots: StreamSlots, connection: ModelConnection
     ) -> StatusReader:
         """What looks at all of it."""
-        status = StatusReader(
+        return StatusReader(
             database=self.database,
             hub=self.hub,
             ledger=self.ledger,
             workspace=workspace,
             search=search,
+            jobs=jobs,
             slots=slots,
             connection=connection,
         )
-        status.add_part("extensions", lambda: _extensions_part(extensions))
-        return status
 
     async def agents(
         self, builtin: Provider, connection: ModelConnection, toolbox: Toolbox, briefing: Briefing
