@@ -10,6 +10,7 @@ from ironclaw.agent import Agent, AgentLimits, Briefing, Policy, Toolbox
 from ironclaw.agent.clock import TIME
 from ironclaw.agent.web import web_tools
 from ironclaw.auth import Authenticate, TokenAuthority
+from ironclaw.backup.keeper import BackupKeeper, Plan
 from ironclaw.chat.command_turns import UndoChanges
 from ironclaw.chat.schema import MIGRATIONS as CHAT
 from ironclaw.chat.search import MIGRATIONS as CHAT_SEARCH
@@ -44,7 +45,7 @@ from ironclaw.redact import redact
 from ironclaw.secretbox import MIGRATIONS as SECRETS
 from ironclaw.secretbox import SecretBox
 from ironclaw.settings import Settings
-from ironclaw.status import StatusReader
+from ironclaw.status import PartStatus, StatusReader
 from ironclaw.tools import Tool
 from ironclaw.usage.budgets import Budgets
 from ironclaw.usage.ledger import Ledger
@@ -78,6 +79,7 @@ class Services:
     responses: Responses
     models: ModelList
     status: StatusReader
+    backups: BackupKeeper
     limits: RateLimits
     slots: StreamSlots
     authority: TokenAuthority
@@ -129,6 +131,7 @@ async def open_services(
             responses=Responses(completions, ground.database),
             models=ModelList(model),
             status=status,
+            backups=ground.backups(status),
             limits=RateLimits(api=settings.api_rate, chat=settings.chat_rate, login=settings.login_rate),
             slots=slots,
             authority=TokenAuthority(token),
@@ -212,6 +215,23 @@ class _Ground:
             slots=slots,
             connection=connection,
         )
+
+    def backups(self, status: StatusReader) -> BackupKeeper:
+        """What copies all of it every night; not a private temporary home, which ends with the program."""
+        settings, home = self._settings, self._home
+        plan = Plan(
+            home=home.path,
+            workspace=home.workspace,
+            folder=settings.backup_dir or home.path / "backups",
+            keep=settings.backup_keep if settings.home else 0,
+            hour=settings.backup_hour,
+            delay=settings.backup_delay,
+        )
+        keeper = BackupKeeper(plan)
+        self._stack.push_async_callback(keeper.aclose)
+        keeper.start()
+        status.add_part("backup", lambda: PartStatus("degraded" if keeper.failure else "ok", keeper.reason))
+        return keeper
 
     async def meter(self) -> Meter:
         """What counts the calls of models, and holds them within the budget."""

@@ -1,13 +1,14 @@
 """THE route table: every path of the API, in the contract's order. What is not here is not served, except the page."""
 
 from ironclaw.api.route import Route
-from ironclaw.api.tables import chat, memory, model, openai, status, usage
+from ironclaw.api.tables import backup, chat, memory, model, openai, status, usage
 
 ROUTES: tuple[Route, ...] = (
     *chat.ROWS,
     *memory.ROWS,
     *model.ROWS,
     *usage.ROWS,
+    *backup.ROWS,
     *status.ROWS,
     *openai.ROWS,
 )

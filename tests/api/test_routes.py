@@ -228,6 +228,8 @@ def happy_calls(gateway: GatewayProcess, model: StandInProcess) -> list[tuple[Ro
     call("GET", "/api/usage", query="?days=2")
     call("PUT", "/api/budget", {"day_usd": 5, "month_usd": None})
     call("GET", "/api/budget")
+    call("POST", "/api/backups")
+    call("GET", "/api/backups")
     for path in ("/api/status", "/api/health", "/healthz", "/readyz", "/api", "/api/openapi.json"):
         call("GET", path)
     return replies
