@@ -12,6 +12,7 @@ from ironclaw.agent.web import web_tools
 from ironclaw.auth import Authenticate, TokenAuthority
 from ironclaw.backup.keeper import BackupKeeper, Plan
 from ironclaw.chat.command_turns import UndoChanges
+from ironclaw.chat.importing import Importer
 from ironclaw.chat.schema import MIGRATIONS as CHAT
 from ironclaw.chat.search import MIGRATIONS as CHAT_SEARCH
 from ironclaw.chat.service import ChatService
@@ -75,6 +76,7 @@ class Services:
     search: Search
     model: ModelConnection
     chat: ChatService
+    importer: Importer
     completions: Completions
     responses: Responses
     models: ModelList
@@ -127,6 +129,7 @@ async def open_services(
             search=search,
             model=model,
             chat=chat,
+            importer=Importer(ground.hub, ground.database, settings.user_id),
             completions=completions,
             responses=Responses(completions, ground.database),
             models=ModelList(model),

@@ -103,6 +103,14 @@ class TurnRecord:
 
 
 @attrs.frozen
+class ExportedThread:
+    """A thread with all its turns."""
+
+    thread: Thread
+    turns: list[TurnRecord]
+
+
+@attrs.frozen
 class InProgress:
     """The running turn's text so far, true up to the event *last_id*."""
 

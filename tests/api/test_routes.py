@@ -210,6 +210,7 @@ def happy_calls(gateway: GatewayProcess, model: StandInProcess) -> list[tuple[Ro
     call("POST", "/api/chat/stop", {"thread_id": thread})
     call("GET", "/api/chat/search", query="?query=help&limit=1")
     call("GET", "/api/chat/threads/{id}/export", id_=thread)
+    call("POST", "/api/chat/import", call("GET", "/api/chat/export"))
     call("DELETE", "/api/chat/threads/{id}", id_=thread)
     memory_calls(call)
     call("PUT", "/api/model", {"address": f"{model.url}/v1", "model": "obedient"})

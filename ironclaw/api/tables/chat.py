@@ -1,6 +1,6 @@
 """The routes of chat: messages, events, threads, approvals."""
 
-from ironclaw.api import approvals, attachments, chat, chat_stream, threads, websocket
+from ironclaw.api import approvals, attachments, chat, chat_stream, conversations, threads, websocket
 from ironclaw.api.requests import PICTURES_LIMIT
 from ironclaw.api.route import EVENT_STREAMS, Route, route
 from ironclaw.chat.models import Approval
@@ -135,7 +135,7 @@ ROWS: tuple[Route, ...] = (
         threads.export,
         "A thread with all its turns, as JSON or Markdown.",
         query=threads.ExportQuery,
-        reply=threads.Export,
+        reply=threads.ExportedThread,
         also=("text/markdown",),
     ),
     route(
@@ -145,5 +145,25 @@ ROWS: tuple[Route, ...] = (
         attachments.get,
         "A file that came with a message; number 0 is its first.",
         also=("*/*",),
+    ),
+    route(
+        "chat",
+        "GET",
+        "/api/chat/export",
+        conversations.export,
+        "All threads with all their turns, as JSON or Markdown.",
+        query=threads.ExportQuery,
+        reply=conversations.Conversations,
+        also=("text/markdown",),
+    ),
+    route(
+        "chat",
+        "POST",
+        "/api/chat/import",
+        conversations.import_,
+        "Take in threads that were exported: new ones are made, known ones continued or left as they are.",
+        body=conversations.Conversations,
+        reply=conversations.ImportReply,
+        most=conversations.IMPORT_LIMIT,
     ),
 )
