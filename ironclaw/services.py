@@ -18,6 +18,8 @@ from ironclaw.chat.search import MIGRATIONS as CHAT_SEARCH
 from ironclaw.chat.service import ChatService
 from ironclaw.database import Database
 from ironclaw.egress import Egress
+from ironclaw.extensions.manager import Extensions
+from ironclaw.extensions.store import MIGRATIONS as EXTENSIONS
 from ironclaw.home import Home, make_token, read_token
 from ironclaw.hub import MIGRATIONS as HUB
 from ironclaw.hub import Hub
@@ -28,6 +30,7 @@ from ironclaw.llm.models import Abilities
 from ironclaw.llm.prices import Prices
 from ironclaw.llm.provider import Provider
 from ironclaw.llm.store import MIGRATIONS as LLM
+from ironclaw.logs import LogRing
 from ironclaw.memory.outside import Outside
 from ironclaw.memory.search import Search
 from ironclaw.memory.store import MIGRATIONS as MEMORY
@@ -46,6 +49,9 @@ from ironclaw.redact import redact
 from ironclaw.secretbox import MIGRATIONS as SECRETS
 from ironclaw.secretbox import SecretBox
 from ironclaw.settings import Settings
+from ironclaw.skills import MIGRATIONS as SKILLS
+from ironclaw.skills import SkillManager
+from ironclaw.skills.tools import skill_tools
 from ironclaw.status import PartStatus, StatusReader
 from ironclaw.tools import Tool
 from ironclaw.usage.budgets import Budgets
@@ -54,7 +60,7 @@ from ironclaw.usage.store import MIGRATIONS as USAGE
 
 log = logging.getLogger(__name__)
 
-_MIGRATIONS = (*HUB, *SECRETS, *USAGE, *LLM, *CHAT, *CHAT_SEARCH, *MEMORY, *RESPONSES)
+_MIGRATIONS = (*HUB, *SECRETS, *USAGE, *LLM, *CHAT, *CHAT_SEARCH, *MEMORY, *EXTENSIONS, *RESPONSES, *SKILLS)
 
 
 def known_migrations() -> frozenset[int]:
@@ -67,6 +73,7 @@ class Services:
     """The parts of one running gateway. *token_is_new*: it was made at this start."""
 
     settings: Settings
+    logs: LogRing
     home: Home
     database: Database
     hub: Hub
@@ -74,7 +81,9 @@ class Services:
     budgets: Budgets
     workspace: Workspace
     search: Search
+    skills: SkillManager
     model: ModelConnection
+    extensions: Extensions
     chat: ChatService
     importer: Importer
     completions: Completions
@@ -93,6 +102,7 @@ class Services:
 @contextlib.asynccontextmanager
 async def open_services(
     settings: Settings,
+    logs: LogRing,
     *,
     llm: Provider | None = None,
     tools: Iterable[Tool] = (),
@@ -104,22 +114,27 @@ async def open_services(
         home, token, token_is_new = _open_home(stack, settings)
         ground = await _Ground.open(stack, settings, home, start_empty=start_empty)
         workspace, search = await ground.notes()
-        builtin = BuiltinProvider(word_delay=settings.word_delay)
+        skills = ground.skills()
         slots = StreamSlots(settings.max_streams)
-        model = await ground.model(builtin, llm)
+        builtin, model = await ground.models(llm)
+        extensions = await ground.extensions()
         status = ground.status(workspace, search, slots, model)
+        status.add_part("extensions", lambda: _extensions_part(extensions))
         agents = _Agents(
             connection=model,
             builtin_provider=builtin,
             meter=await ground.meter(),
-            toolbox=Toolbox((*memory_tools(workspace, search), TIME, status.tool(), *ground.web_tools(), *tools)),
-            briefing=Briefing(workspace),
+            toolbox=Toolbox(
+                (*memory_tools(workspace, search), TIME, status.tool(), *ground.tools(skills), *tools), (extensions,)
+            ),
+            briefing=Briefing(workspace, skills),
             limits=AgentLimits(iterations=settings.max_tool_iterations, tokens=settings.turn_tokens),
         )
-        chat = await ground.chat(agents, status, workspace.undo_changes)
+        chat = await ground.chat(agents, status, workspace.undo_changes, skills)
         completions = agents.completions(AgentMode(chat, ground.hub, agents.plain), Names(settings.llm_aliases))
         yield Services(
             settings=settings,
+            logs=logs,
             home=home,
             database=ground.database,
             hub=ground.hub,
@@ -127,7 +142,9 @@ async def open_services(
             budgets=agents.meter.budgets,
             workspace=workspace,
             search=search,
+            skills=skills,
             model=model,
+            extensions=extensions,
             chat=chat,
             importer=Importer(ground.hub, ground.database, settings.user_id),
             completions=completions,
@@ -142,6 +159,11 @@ async def open_services(
             token=token,
             token_is_new=token_is_new,
         )
+
+
+def _extensions_part(extensions: Extensions) -> PartStatus:
+    failures = extensions.failures()
+    return PartStatus("degraded", " ".join(failures)) if failures else PartStatus("ok", extensions.summary())
 
 
 def _open_home(stack: contextlib.AsyncExitStack, settings: Settings) -> tuple[Home, str, bool]:
@@ -168,6 +190,7 @@ class _Ground:
     database: Database
     hub: Hub
     ledger: Ledger
+    box: SecretBox
 
     @classmethod
     async def open(
@@ -180,7 +203,7 @@ class _Ground:
         stack.push_async_callback(hub.aclose)
         ledger = await Ledger.open(database)
         stack.push_async_callback(ledger.aclose)
-        return cls(stack, settings, home, database, hub, ledger)
+        return cls(stack, settings, home, database, hub, ledger, SecretBox(database, home.path))
 
     async def notes(self) -> tuple[Workspace, Search]:
         """The notes and their search."""
@@ -196,14 +219,31 @@ class _Ground:
         outside.start()
         return workspace, search
 
-    async def model(self, builtin: Provider, llm: Provider | None) -> ModelConnection:
-        """The connection to the model; whether it is there is looked at meanwhile."""
-        box = SecretBox(self.database, self._home.path)
+    def skills(self) -> SkillManager:
+        """The skills; nothing of them is read before it is needed."""
+        egress = Egress(self._settings.web_fetch_allow)
+        self._stack.push_async_callback(egress.aclose)
+        url = self._settings.skills_registry_url
+        skills = SkillManager(self._home.path / "skills", self.database, egress, url)
+        self._stack.push_async_callback(skills.aclose)
+        return skills
+
+    async def models(self, llm: Provider | None) -> tuple[Provider, ModelConnection]:
+        """The built-in assistant, and the connection to the model; whether that is there is looked at meanwhile."""
+        builtin = BuiltinProvider(word_delay=self._settings.word_delay)
         model = await ModelConnection.open(
-            self._settings, database=self.database, hub=self.hub, box=box, builtin=builtin, llm=llm
+            self._settings, database=self.database, hub=self.hub, box=self.box, builtin=builtin, llm=llm
         )
         self._stack.push_async_callback(model.aclose)
-        return model
+        return builtin, model
+
+    async def extensions(self) -> Extensions:
+        """The installed extensions; none of them runs yet."""
+        extensions = await Extensions.open(
+            self.database, self.hub, self.box, self._home.path, idle=self._settings.extension_idle
+        )
+        self._stack.push_async_callback(extensions.aclose)
+        return extensions
 
     def status(
         self, workspace: Workspace, search: Search, slots: StreamSlots, connection: ModelConnection
@@ -242,13 +282,15 @@ class _Ground:
         unpriced = self._settings.budget_unknown_price == "allow"
         return Meter(self.ledger, budgets, Prices(), allow_unpriced=unpriced)
 
-    def web_tools(self) -> tuple[Tool, ...]:
-        """The tools that look at the web."""
+    def tools(self, skills: SkillManager) -> tuple[Tool, ...]:
+        """The tools that read skills and the web."""
         egress = Egress(self._settings.web_fetch_allow)
         self._stack.push_async_callback(egress.aclose)
-        return web_tools(egress, searxng_url=self._settings.searxng_url)
+        return *skill_tools(skills), *web_tools(egress, searxng_url=self._settings.searxng_url)
 
-    async def chat(self, agents: "_Agents", status: StatusReader, undo_changes: UndoChanges) -> ChatService:
+    async def chat(
+        self, agents: "_Agents", status: StatusReader, undo_changes: UndoChanges, skills: SkillManager
+    ) -> ChatService:
         """The conversations: what waited on disk begins to run."""
         chat = ChatService(
             self.hub,
@@ -258,6 +300,7 @@ class _Ground:
             policy=agents.policy,
             models=_Models(agents.connection),
             undo_changes=undo_changes,
+            skills=skills,
             check_budget=agents.check_budget,
             max_turns=self._settings.max_turns,
             turn_timeout=self._settings.turn_timeout,

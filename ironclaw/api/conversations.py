@@ -9,7 +9,7 @@ from aiohttp import web
 
 from ironclaw import codec
 from ironclaw.api.keys import SERVICES
-from ironclaw.api.requests import parse_json, read_bytes, read_query
+from ironclaw.api.requests import IMPORT_LIMIT, parse_json, read_bytes, read_query
 from ironclaw.api.responses import json_response
 from ironclaw.api.streams import aborted_when_broken
 from ironclaw.api.threads import ExportQuery, check_format
@@ -18,9 +18,6 @@ from ironclaw.chat.importing import Imported, check
 from ironclaw.chat.models import ExportedThread
 from ironclaw.chat.service import ChatService
 from ironclaw.errors import Invalid, NotFound
-
-IMPORT_LIMIT = 64 << 20
-"""The largest file that is taken in at once, in bytes. `ironclaw import` sends larger ones in parts."""
 
 _FORMAT = "ironclaw-conversations"
 _STALLED = 60.0  # seconds that a client may read nothing

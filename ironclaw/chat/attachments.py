@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
-from ironclaw.agent.prompt import mark
+from ironclaw.agent.marks import mark
 from ironclaw.errors import Invalid, NotFound
 from ironclaw.redact import printable, redact
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 
@@ -26,18 +27,22 @@ class EphemeralTurns:
         self._agent_for = agent_for
         self._models = models
         self._check_budget = check_budget
+        self.ended: Counter[TurnState] = Counter()
+        """How the turns of this process ended."""
 
     async def answer(self, text: str, message_id: str, files: Sequence[Attachment] = ()) -> AsyncGenerator[Event, None]:
         """A message's turn, with the event of its end. Raises *Invalid* for what can't be taken, *BudgetSpent*."""
         text = redact.remove_keys(check_message(text))
         attachments.check(files, self._models.usual)
         self._check_budget()
+        asked, skill = commands.asked(text)
         told = await asyncio.to_thread(attachments.told, files)
         turn = Turn(
             f"thread-{secrets.token_hex(6)}",
             message_id,
-            commands.plain(text),
+            asked,
             can_ask=False,
+            skill=skill,
             attached=told.text,
             pictures=told.pictures,
         )
@@ -55,6 +60,14 @@ class EphemeralTurns:
 
     async def run(self, turn: Turn, tally: Tally) -> AsyncGenerator[Event, None]:
         """Any turn, without its end: that is in *tally*. Raises *ProviderError* and *BudgetSpent*."""
-        async with aclosing(self._agent_for(turn.thread_id, None).run(turn, tally)) as events:
-            async for event in events:
-                yield event
+        state = TurnState.STOPPED  # as long as nothing else is known: who leaves has stopped it
+        try:
+            async with aclosing(self._agent_for(turn.thread_id, None).run(turn, tally)) as events:
+                async for event in events:
+                    yield event
+            state = TurnState.COMPLETED
+        except Exception:
+            state = TurnState.FAILED
+            raise
+        finally:
+            self.ended[state] += 1

@@ -239,5 +239,11 @@ def _append(db: sqlite3.Connection, thread_id: str, turns: list[TurnRecord]) -> 
                 "INSERT INTO tool_calls VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (seq, call.call_id, call.name, parameters, call.success, call.preview, call.duration_ms),
             )
+        for skill in turn.skills:
+            values = (seq, skill.name, skill.version, skill.source, skill.trust)
+            db.execute(
+                "INSERT OR IGNORE INTO turn_skills (turn_seq, name, version, source, trust) VALUES (?, ?, ?, ?, ?)",
+                values,
+            )
         attachments.keep(db, message_id, [file for info in turn.attachments if (file := info.read("attachments"))])
         search.add(db, message_id)

@@ -55,6 +55,16 @@ class ToolCallRecord:
 
 
 @attrs.frozen
+class SkillRecord:
+    """A skill that a turn has read, as it was then."""
+
+    name: str
+    version: str
+    source: str
+    trust: str
+
+
+@attrs.frozen
 class TurnError:
     """Why a turn has no answer."""
 
@@ -83,7 +93,7 @@ class Approval:
 
 @attrs.frozen(kw_only=True)
 class TurnRecord:
-    """One message and what came of it."""
+    """One message and what came of it. *idempotency_key*: the one that it was sent with, kept for a day."""
 
     message_id: str
     state: TurnState
@@ -93,6 +103,7 @@ class TurnRecord:
     ended_at: str | None = attrs.field()
     attachments: list[AttachmentInfo] = attrs.Factory(list)
     tool_calls: list[ToolCallRecord]
+    skills: list[SkillRecord] = attrs.Factory(list)
     response: str | None = attrs.field()
     error: TurnError | None = None
     usage: TurnUsage
@@ -100,6 +111,7 @@ class TurnRecord:
     duration_ms: int | None = attrs.field()
     undone: bool
     command: bool
+    idempotency_key: str | None = None
 
 
 @attrs.frozen

@@ -111,4 +111,18 @@ MIGRATIONS = (
         ) STRICT
         """,
     ),
+    Migration(
+        81,
+        "skills of turns",
+        """
+        CREATE TABLE turn_skills (
+            turn_seq INTEGER NOT NULL REFERENCES turns (seq) ON DELETE CASCADE,
+            name TEXT NOT NULL,
+            version TEXT NOT NULL,
+            source TEXT NOT NULL,
+            trust TEXT NOT NULL,
+            PRIMARY KEY (turn_seq, name)
+        ) STRICT
+        """,
+    ),
 )

@@ -35,6 +35,7 @@ from ironclaw.errors import Unavailable
 from ironclaw.events import Event, ThreadUpdated, UserMessage
 from ironclaw.hub import Hub
 from ironclaw.redact import redact
+from ironclaw.skills import SkillManager
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class ChatService:
         policy: Policy,
         models: Models,
         undo_changes: UndoChanges,
+        skills: SkillManager,
         check_budget: Callable[[], None],
         max_turns: int,
         turn_timeout: float,
@@ -78,7 +80,7 @@ class ChatService:
         self.turns = TurnRunner(hub, database, self._answer, max_turns=max_turns, timeout=turn_timeout)
         self.approvals = Approvals(hub, database, self.turns, policy)
         self.ephemeral = EphemeralTurns(agent_for, models, check_budget)
-        self._commands = CommandTurns(self, builtin_for, models, undo_changes)
+        self._commands = CommandTurns(self, builtin_for, models, undo_changes, skills)
 
     async def open(self) -> None:
         """Take up what the last process left: what ran is marked interrupted, what waited runs in its order."""
@@ -168,6 +170,7 @@ class ChatService:
             thread_id=turn.thread_id,
             message_id=turn.message_id,
             attachments=[one.name for one in turn.attachments],
+            idempotency_key=turn.key,
         )
         stored = self._hub.publish(event, store.accept(turn, state), required=True).stored
         assert stored is not None
@@ -175,6 +178,7 @@ class ChatService:
             await stored
         except store.Replayed as replayed:
             return replayed.accepted
+        log.debug("Processing message %s: %d characters", turn.message_id, len(turn.text))
         self.turns.changes += 1
         if turn.command:
             self.turns.run_at_once(turn, self._commands.run)
@@ -203,14 +207,16 @@ class ChatService:
                 attachments.of_message(db, turn.message_id),
             )
         )
+        text, skill = commands.asked(turn.text)
         start = Turn(
             turn.thread_id,
             turn.message_id,
-            commands.plain(turn.text),
+            text,
             recall.messages(conversation),
             conversation.summary,
             turn.can_ask,
             resume,
+            skill=skill,
             attached=files.text,
             pictures=files.pictures,
         )

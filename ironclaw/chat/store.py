@@ -8,11 +8,11 @@ import attrs
 
 from ironclaw import codec
 from ironclaw.chat import attachments, search
-from ironclaw.chat.attachments import Attachment, AttachmentInfo, Told
-from ironclaw.chat.models import Accepted, ToolCallRecord, TurnError, TurnRecord, TurnState
+from ironclaw.chat.attachments import Attachment, Told
+from ironclaw.chat.models import Accepted, SkillRecord, ToolCallRecord, TurnError, TurnRecord, TurnState
 from ironclaw.chat.thread_store import touch_thread
 from ironclaw.errors import Conflict
-from ironclaw.events import ToolCompleted, ToolStarted, TurnUsage
+from ironclaw.events import SkillUsed, ToolCompleted, ToolStarted, TurnUsage
 
 
 class Replayed(Exception):  # noqa: N818 - not an error: it takes the transaction back
@@ -168,6 +168,20 @@ def complete_call(event: ToolCompleted) -> Callable[[sqlite3.Connection], None]:
     )
 
 
+def use_skill(event: SkillUsed) -> Callable[[sqlite3.Connection], None]:
+    """Keep that a turn has read a skill; once, however often it does."""
+    return lambda db: _execute(
+        db,
+        "INSERT OR IGNORE INTO turn_skills (turn_seq, name, version, source, trust)"
+        " SELECT seq, ?, ?, ?, ? FROM turns WHERE message_id = ?",
+        event.name,
+        event.version,
+        event.source,
+        event.trust,
+        event.message_id,
+    )
+
+
 @attrs.frozen
 class Unfinished:
     """A turn that the last process left. *paused*: it waited for a person, or was about to go on after the answer."""
@@ -270,8 +284,18 @@ def read_turns(
     ).fetchall()
     page = list(reversed(rows[:limit]))
     places = [row["seq"] for row in page]
-    calls, files = _calls_of(db, places), attachments.infos(db, places, whole=whole)
-    turns = [_turn(row, calls.get(row["seq"], []), files.get(row["seq"], [])) for row in page]
+    calls, skills, files = _calls_of(db, places), _skills_of(db, places), attachments.infos(db, places, whole=whole)
+    keys = dict(db.execute("SELECT message_id, key FROM idempotency WHERE thread_id = ?", (thread_id,)).fetchall())
+    turns = [
+        attrs.evolve(
+            _turn(row),
+            tool_calls=calls.get(row["seq"], []),
+            skills=skills.get(row["seq"], []),
+            attachments=files.get(row["seq"], []),
+            idempotency_key=keys.get(row["message_id"]),
+        )
+        for row in page
+    ]
     return turns, page[0]["seq"] if len(rows) > limit else None
 
 
@@ -288,7 +312,18 @@ def _calls_of(db: sqlite3.Connection, turns: list[int]) -> dict[int, list[ToolCa
     return calls
 
 
-def _turn(row: sqlite3.Row, calls: list[ToolCallRecord], files: list[AttachmentInfo]) -> TurnRecord:
+def _skills_of(db: sqlite3.Connection, turns: list[int]) -> dict[int, list[SkillRecord]]:
+    marks = ",".join("?" * len(turns))
+    rows = db.execute(f"SELECT * FROM turn_skills WHERE turn_seq IN ({marks}) ORDER BY rowid", turns)  # noqa: S608
+    skills: dict[int, list[SkillRecord]] = {}
+    for row in rows:
+        used = SkillRecord(row["name"], row["version"], row["source"], row["trust"])
+        skills.setdefault(row["turn_seq"], []).append(used)
+    return skills
+
+
+def _turn(row: sqlite3.Row) -> TurnRecord:
+    """The turn without what other tables have of it."""
     tokens = row["input_tokens"], row["output_tokens"]
     return TurnRecord(
         message_id=row["message_id"],
@@ -297,8 +332,8 @@ def _turn(row: sqlite3.Row, calls: list[ToolCallRecord], files: list[AttachmentI
         created_at=row["created_at"],
         started_at=row["started_at"],
         ended_at=row["ended_at"],
-        attachments=files,
-        tool_calls=calls,
+        tool_calls=[],
+        skills=[],
         response=row["response"],
         error=TurnError(row["error_code"], row["error_message"]) if row["error_code"] else None,
         usage=TurnUsage(input_tokens=tokens[0], output_tokens=tokens[1], total_tokens=sum(tokens)),

@@ -172,4 +172,8 @@ def _copy_turns(db: sqlite3.Connection, source: str, before: int, target: str) -
         )
         if new is not None:
             attachments.copy(db, seq, new)
+        db.execute(
+            "INSERT INTO turn_skills SELECT ?, name, version, source, trust FROM turn_skills WHERE turn_seq = ?",
+            (new, seq),
+        )
         search.add(db, str(db.execute("SELECT message_id FROM turns WHERE seq = ?", (new,)).fetchone()[0]))

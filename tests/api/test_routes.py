@@ -171,6 +171,34 @@ def memory_calls(call: Callable[..., Any]) -> None:
     call("DELETE", "/api/memory/raw", query="?path=b/c.md")
 
 
+def skills_calls(call: Callable[..., Any]) -> None:
+    """The same for the routes of skills."""
+    own = {"content": "---\nname: own\ndescription: Mine.\n---\nDo it.\n"}
+    call("GET", "/api/skills/search", query="?query=python")
+    call("POST", "/api/skills/preview", {"content": own["content"].replace("own", "other")})
+    call("POST", "/api/skills/install", {"name": "python-debugger"})
+    call("PUT", "/api/skills/{name}", own, id_="own")
+    call("GET", "/api/skills/{name}", id_="own")
+    call("POST", "/api/skills/{name}/disable", id_="own")
+    call("POST", "/api/skills/{name}/enable", {}, id_="own")
+    call("GET", "/api/skills/list")
+    call("DELETE", "/api/skills/{name}", id_="own")
+
+
+def extensions_calls(call: Callable[..., Any]) -> None:
+    """The same for the routes of extensions; nothing answers where this one is said to be."""
+    call("GET", "/api/extensions/registry", query="?query=github")
+    call("POST", "/api/extensions/install", {"name": "github", "registry": "builtin"})
+    call("PUT", "/api/extensions/{name}/config", {"settings": {"url": "http://127.0.0.1:9/mcp"}}, id_="github")
+    call("POST", "/api/extensions/{name}/auth", {"token": "ghp_abc123xyz456"}, id_="github")
+    call("POST", "/api/extensions/{name}/test", id_="github")
+    call("GET", "/api/extensions/{name}", id_="github")
+    call("POST", "/api/extensions/{name}/disable", id_="github")
+    call("POST", "/api/extensions/{name}/enable", {}, id_="github")
+    call("GET", "/api/extensions/list")
+    call("DELETE", "/api/extensions/{name}", id_="github")
+
+
 def openai_calls(call: Callable[..., Any]) -> None:
     """The same for the OpenAI-compatible routes."""
     call("POST", "/v1/chat/completions", {"model": "gpt-4", "messages": [{"role": "user", "content": "Hi"}]})
@@ -190,7 +218,7 @@ def happy_calls(gateway: GatewayProcess, model: StandInProcess) -> list[tuple[Ro
 
     def call(method: str, path: str, body: Any = None, *, id_: str = "", query: str = "") -> Any:
         row = rows[method, path]
-        target = path.replace("{id}", id_) + query
+        target = path.replace("{id}", id_).replace("{name}", id_) + query
         data = b"" if body is None else json.dumps(body).encode()
         reply = exchange(gateway, method, target, body=data, token=None if row.open else "")
         replies.append((row, reply))
@@ -213,6 +241,8 @@ def happy_calls(gateway: GatewayProcess, model: StandInProcess) -> list[tuple[Ro
     call("POST", "/api/chat/import", call("GET", "/api/chat/export"))
     call("DELETE", "/api/chat/threads/{id}", id_=thread)
     memory_calls(call)
+    skills_calls(call)
+    extensions_calls(call)
     call("PUT", "/api/model", {"address": f"{model.url}/v1", "model": "obedient"})
     openai_calls(call)
     asks = json.dumps({"message": 'call WebFetch {"url": "http://a.example"}'}).encode()
@@ -226,6 +256,8 @@ def happy_calls(gateway: GatewayProcess, model: StandInProcess) -> list[tuple[Ro
     call("DELETE", "/api/model")
     for path in ("/api/model", "/api/model/available", "/api/model/discover"):
         call("GET", path)
+    call("POST", "/api/logs/level", {"level": "debug"})
+    call("GET", "/api/logs/level")
     call("GET", "/api/usage", query="?days=2")
     call("PUT", "/api/budget", {"day_usd": 5, "month_usd": None})
     call("GET", "/api/budget")
@@ -269,7 +301,7 @@ def test_a_reply_of_another_media_type_is_described_too(gateway: GatewayProcess)
 def test_every_failure_is_as_openapi_says(gateway: GatewayProcess, row: Route) -> None:
     document = describe(ROUTES, "")
     responses = document["paths"][row.path][row.method.lower()]["responses"]
-    path = row.path.replace("{id}", "nothing")
+    path = row.path.replace("{id}", "nothing").replace("{name}", "nothing")
     failures = [exchange(gateway, row.method, path, token="wrong")]
     if row.body is not None:
         failures += [exchange(gateway, row.method, path, body=body) for body in (b"{", b"[]", b'{"zzz": 1}', b"\xff")]

@@ -28,6 +28,9 @@ WEBSOCKET = f"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version
 STREAMS = {
     "events": f"GET /api/chat/events HTTP/1.1\r\nAccept: {SSE}",
     "events as lines": f"GET /api/chat/events HTTP/1.1\r\nAccept: {NDJSON}",
+    "log": f"GET /api/logs/stream HTTP/1.1\r\nAccept: {SSE}",
+    "log as lines": f"GET /api/logs/stream HTTP/1.1\r\nAccept: {NDJSON}",
+    "log as text": f"GET /api/logs/stream HTTP/1.1\r\nAccept: {TEXT}",
     "websocket": f"GET /api/chat/ws HTTP/1.1\r\n{WEBSOCKET}",
     "send as events": f"POST /api/chat/send HTTP/1.1\r\nAccept: {SSE}",
     "send as lines": f"POST /api/chat/send HTTP/1.1\r\nAccept: {NDJSON}",

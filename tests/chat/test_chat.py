@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pytest
+from aiohttp.test_utils import TestClient
 from chat_calls import END, MakeClient, call, history, say, send, turn
 from conftest import ScriptedModel
 
@@ -304,6 +305,16 @@ async def test_r35_many_sends_under_one_key_make_one_turn(make_client: MakeClien
     assert len(await history(client, "a")) == 1
     assert len(model.requests) == 1
     assert (await post("other"))[0] == 409
+
+
+async def test_a_message_is_told_with_the_key_that_it_was_sent_under(client: TestClient) -> None:
+    headers = {"Idempotency-Key": "k1", "Accept": "application/x-ndjson"}
+    body = {"message": "what time is it?", "thread_id": "a"}
+    sent = await client.post("/api/chat/send", json=body, headers=headers)
+    events = [json.loads(line) async for line in sent.content]
+    without = await turn(client, "what time is it?", thread_id="a")
+    assert [one[0].get("idempotency_key", "none") for one in (events, without)] == ["k1", "none"]
+    assert [one.get("idempotency_key", "none") for one in await history(client, "a")] == ["k1", "none"]
 
 
 async def test_the_sums_of_status_are_those_of_the_turns(make_client: MakeClient, settings: Settings) -> None:

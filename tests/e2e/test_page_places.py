@@ -200,6 +200,45 @@ def test_one_stream_feeds_all_places_and_begins_in_any_of_them(
     assert len(streams) == 2  # one before the reload, one after it
 
 
+def test_a_place_is_brought_when_it_is_first_gone_to_and_once(
+    look: Callable[..., Page], gateway: GatewayProcess
+) -> None:
+    page = look()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.removeprefix(gateway.url)))
+    sign_in(page, gateway)
+    assert not [path for path in asked if "system" in path or "notes.html" in path]
+    place(page, "System").click()
+    expect(page.get_by_text("All well.")).to_be_visible()
+    place(page, "Chat").click()
+    expect(page.get_by_role("textbox", name="Message")).to_be_focused()
+    place(page, "System").click()
+    expect(page.get_by_text("All well.")).to_be_visible()
+    assert asked.count("/places/system.html") == asked.count("/js/views/system.js") == 1
+
+
+def test_a_place_that_cannot_be_brought_says_so_and_comes_when_the_gateway_is_there_again(
+    look: Callable[..., Page], gateway: GatewayProcess
+) -> None:
+    page = sign_in(look(), gateway)
+    page.get_by_role("textbox", name="Message").fill("half a thought")
+    gateway.kill()
+    place(page, "System").click()
+    expect(page.get_by_text("This part of the page can’t be read.")).to_be_visible()
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_text("This part of the page can’t be read.")).to_be_visible()
+    place(page, "Chat").click()  # what is there can be used
+    expect(page.get_by_role("textbox", name="Message")).to_have_value("half a thought")
+    place(page, "System").click()
+    expect(page.get_by_role("button", name="Try again")).to_be_visible()
+    gateway.env["GATEWAY_PORT"] = str(gateway.port)
+    gateway.start()
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_text("All well.")).to_be_visible()
+    place(page, "Chat").click()
+    expect(page.get_by_role("textbox", name="Message")).to_have_value("half a thought")
+
+
 def test_a_break_is_said_in_any_place_and_what_was_missed_is_there_afterwards(
     look: Callable[..., Page], gateway: GatewayProcess
 ) -> None:

@@ -137,6 +137,12 @@ def test_r22_a_reply_that_fails_ends_its_turn_once_with_what_to_do_and_the_next_
     assert kinds(again) == ["user_message", "thinking", "stream_chunk", "response"]
     assert again[-1]["content"] == "All is well."
     assert len(world.stand_in.requests()) == seen + 2
+    stream = world.gateway.open_events(f"?thread_id={thread}&last_event_id=0&types={','.join(ENDS)}")
+    told = [stream.next(), stream.next()]  # the stream of all: a turn's own would end with its first end
+    stream.close()
+    assert [(one["event"], one["message_id"]) for one in told] == [
+        ("turn_failed", end["message_id"]), ("response", again[-1]["message_id"]),
+    ]  # fmt: skip
     failed, fine = history(world.gateway, thread)
     assert (failed["state"], failed["response"]) == ("failed", failure.text or None)
     assert failed["error"] == {"code": end["code"], "message": end["message"]}

@@ -1,10 +1,10 @@
-/** Saves a reply of the gateway as a file, under the name that it gives. */
+/** Saves a reply of the gateway as a file, under the name that it gives, else *name*. */
 
-export async function saveReply(response) {
-  const name = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition") ?? "")?.[1] ?? "conversation";
+export async function saveReply(response, name = "conversation") {
+  const given = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition") ?? "")?.[1];
   const link = document.createElement("a");
   link.href = URL.createObjectURL(await response.blob());
-  link.download = name;
+  link.download = given ?? name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);
 }

@@ -11,6 +11,7 @@ import { SignInView } from "./views/sign-in.js";
 
 const place = document.getElementById("place");
 const signOutButton = document.getElementById("sign-out");
+const back = document.querySelector(".back");
 const title = document.getElementById("bar-title");
 let view = null;
 
@@ -35,6 +36,7 @@ function openPlaces(key) {
 
 function entitle(text) {
   setText(title, text);
+  back.setAttribute("href", `#/${document.body.dataset.place}`);
   document.title = text === "" ? "IronClaw" : `${text} · IronClaw`;
 }
 

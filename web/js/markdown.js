@@ -10,10 +10,12 @@ export class MarkdownView {
   #root;
   #text = "";
   #blocks = [];
+  #refine;
 
-  /** @param {Element} root an empty element */
-  constructor(root) {
+  /** @param {Element} root an empty element @param {(block: object) => object} refine makes of the tree of a block the one to be shown */
+  constructor(root, refine = (block) => block) {
     this.#root = root;
+    this.#refine = refine;
   }
 
   get text() {
@@ -26,7 +28,7 @@ export class MarkdownView {
     if (text === this.#text) return;
     const kept = text.startsWith(this.#text) ? Math.max(0, this.#blocks.length - OPEN_BLOCKS) : 0;
     const from = this.#blocks[kept]?.from ?? 0;
-    const tail = parseBlocks(text.slice(from)).map((block) => ({ from: block.from + from, node: block.node }));
+    const tail = parseBlocks(text.slice(from)).map((block) => ({ from: block.from + from, node: this.#refine(block.node) }));
     patchChildren(this.#root, this.#blocks.slice(kept).map(nodeOf), tail.map(nodeOf), kept);
     this.#blocks.splice(kept, Infinity, ...tail);
     this.#text = text;

@@ -1,7 +1,9 @@
-/** The places of the page, in the order of the rail. One more is one entry here, and its icon in icons.svg. */
-
-import { ChatView } from "./views/chat.js";
-import { SystemView } from "./views/system.js";
+/**
+ * The places of the page, in the order of the rail, and how one is brought when it is first gone to.
+ *
+ * One more place is: an entry here and its icon in icons.svg; `views/NAME.js`, whose default export is its View; and
+ * `places/NAME.html`, which has what only that place needs: its stylesheets, its modules (to be fetched at once), its templates.
+ */
 
 /**
  * What a place shows: made when it is first gone to, kept until the person signs out. It takes what it needs of what the
@@ -14,8 +16,43 @@ import { SystemView } from "./views/system.js";
  * @property {() => void} close the session is over
  */
 
-/** @type {{name: string, word: string, View: new (session: import("./session.js").Session) => View}[]} */
+/**
+ * @typedef {{name: string, word: string, load: () => Promise<{default: new (session: import("./session.js").Session) => View}>}} Place
+ * @type {Place[]}
+ */
 export const PLACES = [
-  { name: "chat", word: "Chat", View: ChatView },
-  { name: "system", word: "System", View: SystemView },
+  { name: "chat", word: "Chat", load: () => import("./views/chat.js") },
+  { name: "notes", word: "Notes", load: () => import("./views/notes.js") },
+  { name: "system", word: "System", load: () => import("./views/system.js") },
 ];
+
+/** The class of a place's view, once all is there that it needs. @param {Place} place */
+export async function viewOf({ name, load }) {
+  const [module] = await Promise.all([load(), bringMarkup(name)]);
+  return module.default;
+}
+
+// Templates and stylesheets; those of the first place stand in index.html.
+async function bringMarkup(name) {
+  if (document.getElementById(`${name}-template`) !== null) return;
+  const response = await fetch(`./places/${name}.html`);
+  if (!response.ok) throw new Error(`The gateway answered with an error (${response.status}).`);
+  const brought = new DOMParser().parseFromString(await response.text(), "text/html");
+  document.head.append(...brought.querySelectorAll("link[rel=modulepreload]"));
+  await Promise.all([...brought.querySelectorAll("link[rel=stylesheet]")].map(applied));
+  document.body.append(...brought.querySelectorAll("template"));
+}
+
+// Two places may share a stylesheet.
+function applied(sheet) {
+  const known = document.head.querySelector(`link[rel=stylesheet][href="${sheet.getAttribute("href")}"]`);
+  if (known !== null) return null;
+  return new Promise((resolve, reject) => {
+    sheet.addEventListener("load", resolve);
+    sheet.addEventListener("error", () => {
+      sheet.remove();
+      reject(new Error("A stylesheet can't be read."));
+    });
+    document.head.append(sheet);
+  });
+}

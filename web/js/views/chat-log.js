@@ -1,28 +1,32 @@
-/** The turns of one thread in order, known by their `message_id`; history and live events meet here. */
+/** The turns of one thread on the page; history and live events meet here. */
 
 import { arrange } from "../dom.js";
+import { TurnList } from "../turn-list.js";
 import { TurnWindow } from "../turn-window.js";
 import { Turn } from "./turn.js";
 
 export class ChatLog {
   #container;
-  #turns = [];
+  #make;
+  #turns = new TurnList();
   #window = new TurnWindow();
 
-  constructor(container) {
+  /** @param {(parts: object) => Turn} make */
+  constructor(container, make = (parts) => new Turn(parts)) {
     this.#container = container;
+    this.#make = make;
   }
 
   get empty() {
-    return this.#turns.length === 0;
+    return this.#turns.all.length === 0;
   }
 
   get active() {
-    return this.#turns.some((turn) => turn.active);
+    return this.#turns.all.some((turn) => turn.active);
   }
 
   get running() {
-    return this.#turns.some((turn) => turn.state === "running" || turn.state === "waiting");
+    return this.#turns.all.some((turn) => turn.state === "running" || turn.state === "waiting");
   }
 
   /** Whether the page shows the newest turn, and whether it shows the oldest one that was read. */
@@ -35,42 +39,46 @@ export class ChatLog {
   }
 
   find(id) {
-    return this.#turns.find((turn) => turn.id === id);
+    return this.#turns.find(id);
+  }
+
+  /** The turn that is sent from this page under *key*. */
+  sentUnder(key) {
+    return this.#turns.sentUnder(key);
   }
 
   /** The turn that stands on the page as *node*. */
   turnOf(node) {
-    return this.#turns.find((turn) => turn.root === node);
+    return this.#turns.all.find((turn) => turn.root === node);
   }
 
   /** Shows a message of this page that the gateway does not have yet. */
-  add(turn) {
-    this.#turns.push(turn);
-    this.#window.appended();
-    this.#arrange();
+  write(key, message) {
+    return this.#add({ key, message });
   }
 
   remove(turn) {
-    const index = this.#turns.indexOf(turn);
+    const index = this.#turns.remove(turn);
     if (index < 0) return;
-    this.#turns.splice(index, 1);
     this.#window.removed(index);
     this.#arrange();
   }
 
-  /** Has exactly the turns of *history*, and after them what is still to be sent. */
+  /** A history has been asked for: `replace` takes it when it has come. */
+  asked() {
+    this.#turns.asked();
+  }
+
+  /** Has exactly the turns of *history*, and after them what of this page came too late for it. */
   replace(history) {
-    const loaded = this.#load(history);
-    this.#turns = [...loaded, ...this.#turns.filter((turn) => turn.id === null)];
-    this.#window.length = this.#turns.length;
+    this.#turns.replace(this.#load(history));
+    this.#window.length = this.#turns.all.length;
     this.showEnd();
   }
 
   /** Has an older page before what was read; `showOlder` or `showAround` bring it onto the page. */
   prepend(history) {
-    const older = this.#load(history).filter((turn) => !this.#turns.includes(turn));
-    this.#turns.unshift(...older);
-    this.#window.prepended(older.length);
+    this.#window.prepended(this.#turns.prepend(this.#load(history)));
   }
 
   showEnd() {
@@ -89,7 +97,7 @@ export class ChatLog {
   }
 
   showAround(turn) {
-    this.#window.around(this.#turns.indexOf(turn));
+    this.#window.around(this.#turns.all.indexOf(turn));
     this.#arrange();
   }
 
@@ -101,7 +109,8 @@ export class ChatLog {
   /** Takes one event of this thread; whether it changed anything. */
   apply({ id, name, data }) {
     if (!data.message_id) return false;
-    const turn = this.find(data.message_id) ?? this.#adopt(data, name);
+    const turn = this.#turns.match(data) ?? this.#add({ id: data.message_id, message: name === "user_message" ? data.content : "" });
+    this.accepted(turn, data.message_id);
     turn.apply(name, data, id);
     return true;
   }
@@ -109,31 +118,27 @@ export class ChatLog {
   /** The gateway took *turn* as message *id*. */
   accepted(turn, id) {
     if (turn.id !== null) return;
-    if (this.find(id)) this.remove(turn);
-    else turn.accepted(id);
+    if (this.find(id)) return this.remove(turn); // an event spoke of it before, without its key
+    turn.accepted(id);
+    this.#turns.accepted(turn);
+  }
+
+  #add(parts) {
+    const turn = this.#make(parts);
+    this.#turns.all.push(turn);
+    this.#window.appended();
+    this.#arrange();
+    return turn;
   }
 
   #arrange() {
-    const shown = this.#turns.slice(this.#window.from, this.#window.to);
+    const shown = this.#turns.all.slice(this.#window.from, this.#window.to);
     arrange(this.#container, shown.map((turn) => turn.root));
-  }
-
-  // An unknown message is either ours, heard of before its sending was answered, or someone else's.
-  #adopt({ message_id: id, content }, name) {
-    const message = name === "user_message" ? content : "";
-    const ours = this.#turns.find((turn) => turn.id === null && turn.message.trim() === message.trim());
-    if (ours) {
-      ours.accepted(id);
-      return ours;
-    }
-    const turn = new Turn({ id, message });
-    this.add(turn);
-    return turn;
   }
 
   #load({ turns, in_progress: progress }) {
     return turns.map((data) => {
-      const turn = this.find(data.message_id) ?? new Turn();
+      const turn = this.#turns.match(data) ?? this.#make({});
       turn.load(data, progress?.message_id === data.message_id ? progress : null);
       return turn;
     });

@@ -12,7 +12,7 @@ const NARROW = matchMedia("(max-width: 719px)");
 const TOUCH = matchMedia("(pointer: coarse)");
 
 /** Fires on its root: "titled" with the open thread's title. */
-export class ChatView {
+export default class ChatView {
   #session;
   #listed = false; // whether the list was read
   #shown = false;

@@ -28,8 +28,7 @@ export class Conversation {
   constructor(session, threadId) {
     const { api } = session;
     this.root = fromTemplate("conversation");
-    this.#session = session;
-    this.#threadId = threadId;
+    [this.#session, this.#threadId] = [session, threadId];
     this.log = new ChatLog(part(this.root, "turns"));
     this.notice = new Notice(part(this.root, "notice"));
     this.composer = new Composer(part(this.root, "composer"));
@@ -83,6 +82,7 @@ export class Conversation {
   async load(messageId = null) {
     this.reading.leave();
     this.#loaded = false;
+    this.log.asked();
     const history = await this.loader.newest(this.#threadId).catch(() => (this.root.dataset.gone = ""));
     if (!history) return;
     if (this.#threadId === null) {
@@ -189,6 +189,7 @@ export class Conversation {
   // What follows from the state
 
   #refresh() {
+    this.delivery.told();
     const { active } = this.log;
     if (!active) this.#stopping = false;
     this.composer.show(!active ? "idle" : this.#stopping ? "stopping" : "running");

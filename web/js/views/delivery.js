@@ -2,14 +2,13 @@
 
 import { randomKey } from "../dom.js";
 import { lettersTo, putLetter, removeLetter } from "../outbox.js";
-import { Turn } from "./turn.js";
 import { countdown } from "./notice.js";
 
 /** Fires "sent" when the gateway has one more. */
 export class Delivery extends EventTarget {
   #api;
   #log;
-  #keys = new Map();
+  #open = new Set(); // turns of which a letter is in the outbox
   #timers = new Set();
 
   constructor(api, log) {
@@ -24,35 +23,38 @@ export class Delivery extends EventTarget {
 
   /** Shows the message and sends it. */
   post(text, threadId) {
-    const turn = new Turn({ message: text });
-    this.#log.add(turn);
-    return this.send(turn, threadId, randomKey());
+    return this.send(this.#log.write(randomKey(), text), threadId);
   }
 
-  /** What is in the outbox for this thread is sent on; what had failed waits for its Retry. */
+  /** What is in the outbox for this thread and not on its way from here is sent on; what had failed waits for its Retry. */
   resume(threadId) {
     for (const { key, text, threadId: to, reason } of lettersTo(threadId)) {
-      const turn = new Turn({ message: text });
-      this.#log.add(turn);
-      this.#keys.set(turn, key);
-      if (reason === null) this.send(turn, to, key);
+      if (this.#log.sentUnder(key)) continue;
+      const turn = this.#log.write(key, text);
+      this.#open.add(turn);
+      if (reason === null) this.send(turn, to);
       else turn.unsent(reason);
     }
   }
 
-  async send(turn, threadId, key = this.#keys.get(turn) ?? randomKey()) {
-    this.#keys.set(turn, key);
-    const letter = { key, text: turn.message, threadId, reason: null };
+  async send(turn, threadId) {
+    const letter = { key: turn.key, text: turn.message, threadId, reason: null };
+    this.#open.add(turn);
     putLetter(letter);
     turn.sending();
     try {
-      const answer = await this.#api.send(turn.message, threadId, key);
+      const answer = await this.#api.send(turn.message, threadId, turn.key);
       this.#forget(turn);
       this.#log.accepted(turn, answer.message_id);
       this.dispatchEvent(new Event("sent"));
     } catch (error) {
       this.#failed(turn, letter, error);
     }
+  }
+
+  /** The gateway has told of messages, in its history or in events: some of ours may have arrived, whatever we were answered. */
+  told() {
+    for (const turn of this.#open) if (turn.id !== null) this.#forget(turn);
   }
 
   /** Takes back a message that was not sent. */
@@ -83,7 +85,7 @@ export class Delivery extends EventTarget {
   }
 
   #forget(turn) {
-    removeLetter(this.#keys.get(turn));
-    this.#keys.delete(turn);
+    removeLetter(turn.key);
+    this.#open.delete(turn);
   }
 }

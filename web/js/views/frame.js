@@ -1,13 +1,14 @@
 /** The page of somebody who is signed in: the rail, and beside it the place that the address names. */
 
 import { fromTemplate, part, setText, showText } from "../dom.js";
-import { PLACES } from "../places.js";
+import { PLACES, viewOf } from "../places.js";
 import { addressOf, placeOf } from "../route.js";
 
 /** Fires "titled" on its root with what is open. */
 export class Frame {
   #session;
   #views = new Map();
+  #coming = new Set(); // the places that are being brought
   #links = new Map();
   #left = new Map(); // the address at which each place was left
   #current = null;
@@ -19,6 +20,7 @@ export class Frame {
     this.#session = session;
     for (const place of PLACES) this.#addLink(place);
     session.addEventListener("approvals", () => this.#address());
+    part(this.root, "again").addEventListener("click", () => this.#again());
     addEventListener("hashchange", ({ oldURL }) => this.#goTo(new URL(oldURL).hash), { signal: this.#closed.signal });
   }
 
@@ -46,24 +48,22 @@ export class Frame {
     const arrived = place !== this.#current;
     if (arrived) this.#leave(from);
     this.#current = place;
-    if (arrived) this.#show(place);
-    this.#views.get(place.name).open();
-    if (place !== PLACES[0]) this.#session.begin(); // the chat begins it where its history ends
+    if (arrived) this.#mark(place.name);
     this.#address();
+    if (this.#views.has(place.name)) this.#open(place, arrived);
+    else this.#bring(place);
   }
 
   #leave(from) {
     if (this.#current === null) return;
     this.#left.set(this.#current.name, from);
     const view = this.#views.get(this.#current.name);
+    if (view === undefined) return; // it has not come yet
     view.leave();
     view.root.hidden = true;
   }
 
-  #show(place) {
-    const { name } = place;
-    if (!this.#views.has(name)) this.#make(place);
-    this.#views.get(name).root.hidden = false;
+  #mark(name) {
     document.body.dataset.place = name;
     for (const [other, link] of this.#links) {
       if (other === name) link.setAttribute("aria-current", "page");
@@ -72,9 +72,46 @@ export class Frame {
     this.#title(name);
   }
 
-  #make({ name, View }) {
+  #open(place, arrived) {
+    const view = this.#views.get(place.name);
+    if (arrived) this.#wait({});
+    view.root.hidden = false;
+    view.open();
+    if (place !== PLACES[0]) this.#session.begin(); // the chat begins it where its history ends
+  }
+
+  // Places that are not there yet
+
+  async #bring(place) {
+    this.#wait({ coming: true });
+    if (this.#coming.has(place)) return;
+    this.#coming.add(place);
+    const View = await viewOf(place).catch(() => null);
+    this.#coming.delete(place);
+    if (this.#closed.signal.aborted) return;
+    if (View !== null) this.#make(place, View);
+    if (place !== this.#current) return;
+    if (View === null) this.#wait({ failed: true });
+    else this.#open(place, true);
+  }
+
+  // A browser may remember that a module was not there: once the gateway answers again, the page begins anew.
+  async #again() {
+    this.#wait({ coming: true });
+    const status = await this.#session.api.status().catch(() => null);
+    if (status !== null) location.reload();
+    else this.#wait({ failed: true });
+  }
+
+  #wait({ coming = false, failed = false }) {
+    part(this.root, "coming").hidden = !coming;
+    part(this.root, "failed").hidden = !failed;
+  }
+
+  #make({ name }, View) {
     const view = new View(this.#session);
     this.#views.set(name, view);
+    view.root.hidden = true;
     view.root.addEventListener("titled", ({ detail }) => {
       this.#titles.set(name, detail);
       this.#title(name);

@@ -11,7 +11,7 @@ const MINUTE = 60000;
 const SPENT = new Set(["budget_warning", "response", "turn_failed"]);
 
 /** Fires "titled" on its root. */
-export class SystemView {
+export default class SystemView {
   #session;
   #shown = false;
   #stale = null;

@@ -2,6 +2,7 @@
 
 import { announce, fromTemplate, part, setText, showText } from "../dom.js";
 import { MarkdownView } from "../markdown.js";
+import { linkPaths } from "../notes-paths.js";
 import { ApprovalList } from "./approval-list.js";
 import { Reasoning } from "./reasoning.js";
 import { Steps } from "./steps.js";
@@ -31,12 +32,13 @@ export class Turn {
   #position = 0;
   #facts = {};
 
-  constructor({ id = null, message = "" } = {}) {
-    this.id = id;
+  /** *key*: what it is sent under from this page. */
+  constructor({ id = null, key = null, message = "" } = {}) {
+    [this.id, this.key] = [id, key];
     this.root = fromTemplate("turn");
     this.#mine = part(this.root, "mine");
     this.#more = part(this.root, "more");
-    this.#answer = new MarkdownView(part(this.root, "answer"));
+    this.#answer = new MarkdownView(part(this.root, "answer"), linkPaths);
     this.#steps = new Steps(part(this.root, "steps"));
     this.#reasoning = new Reasoning(part(this.root, "reasoning"));
     this.#approvals = new ApprovalList(part(this.root, "asked"), part(this.root, "answers"));

@@ -1,0 +1,44 @@
+/** What the page says of notes and their versions. Pure. */
+
+import { titleOf } from "./notes.js";
+
+const AUTHORS = { person: "you", agent: "the assistant", outside: "outside" };
+const CHANGES = { created: "made", written: "changed", deleted: "deleted", moved: "moved", restored: "restored" };
+const DAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+const MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
+
+/** "you", "the assistant", "outside" */
+export function authorWord({ author }) {
+  return AUTHORS[author] ?? author;
+}
+
+/** "made", "changed", "deleted": what was done. */
+export function changeWord({ change }) {
+  return CHANGES[change] ?? change;
+}
+
+/** "812 bytes", "1.4 MB" */
+export function sizeText(bytes) {
+  if (bytes < 1000) return bytes === 1 ? "1 byte" : `${bytes} bytes`;
+  if (bytes < 999950) return `${(bytes / 1000).toFixed(1)} kB`;
+  return bytes < 999950000 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
+}
+
+/** Where the note of a day is. */
+export function dailyPath(date) {
+  return `daily/${String(date.getFullYear()).padStart(4, "0")}-${pad(date.getMonth() + 1)}-${pad(date.getDate())}.md`;
+}
+
+/** What a new note begins with: the day, or its name. */
+export function firstText(path, now = new Date()) {
+  if (!/\.(?:md|markdown)$/i.test(path)) return "";
+  return `# ${path === dailyPath(now) ? longDay(now) : titleOf(path)}\n\n`;
+}
+
+function longDay(date) {
+  return `${DAYS[date.getDay()]} ${date.getDate()} ${MONTHS[date.getMonth()]} ${date.getFullYear()}`;
+}
+
+function pad(number) {
+  return String(number).padStart(2, "0");
+}
