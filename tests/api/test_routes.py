@@ -182,6 +182,7 @@ def happy_calls(gateway: GatewayProcess, model: StandInProcess) -> list[tuple[Ro
     call("POST", "/api/chat/stop", {"thread_id": thread})
     call("GET", "/api/chat/search", query="?query=help&limit=1")
     call("GET", "/api/chat/threads/{id}/export", id_=thread)
+    call("POST", "/api/chat/import", call("GET", "/api/chat/export"))
     call("DELETE", "/api/chat/threads/{id}", id_=thread)
     noun_calls(call)
     call("PUT", "/api/model", {"address": f"{model.url}/v1", "model": "obedient"})
@@ -201,6 +202,8 @@ def happy_calls(gateway: GatewayProcess, model: StandInProcess) -> list[tuple[Ro
     call("GET", "/api/usage", query="?days=2")
     call("PUT", "/api/budget", {"day_usd": 5, "month_usd": None})
     call("GET", "/api/budget")
+    call("POST", "/api/backups")
+    call("GET", "/api/backups")
     for path in ("/api/logs/level", "/api/status", "/api/health", "/healthz", "/readyz", "/api", "/api/openapi.json"):
         call("GET", path)
     return replies
