@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+WORKERS ?= 4
 INSTALLED := $(VENV)/.installed
 INSTALLED_FOR_TESTS := $(VENV)/.installed-for-tests
 
@@ -18,8 +19,10 @@ help:
 run: $(INSTALLED)
 	$(BIN)/ironclaw run
 
+# Those that look at the clock run alone; what fails in the crowd gets a second, quiet run, and has to pass there.
 test: $(INSTALLED_FOR_TESTS)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not alone" -n $(WORKERS) --dist loadfile || $(BIN)/python -m pytest --last-failed --last-failed-no-failures none
+	$(BIN)/python -m pytest -m alone
 	node --test tests/web/
 
 check: $(INSTALLED_FOR_TESTS)

@@ -31,12 +31,16 @@ def field_of(event: Event, name: str) -> str | None:
 
 @attrs.frozen(kw_only=True)
 class UserMessage(Event):
-    """A message was accepted and is on disk, under the *idempotency_key* that it was sent with, if any."""
+    """A message was accepted and is on disk.
+
+    *attachments* names the files that came with it, *idempotency_key* is the one that it was sent with, if any.
+    """
 
     kind = "user_message"
     content: str
     thread_id: str
     message_id: str
+    attachments: list[str] = attrs.field(factory=list)
     idempotency_key: str | None = None
 
 
@@ -108,6 +112,19 @@ class ToolCompleted(Event):
     call_id: str
     duration_ms: int
     preview: str
+
+
+@attrs.frozen(kw_only=True)
+class SkillUsed(Event):
+    """The turn works by the instructions of a skill. *trust* is `trusted`, or `untrusted` for one from elsewhere."""
+
+    kind = "skill_used"
+    name: str
+    version: str
+    source: str
+    trust: str
+    thread_id: str
+    message_id: str
 
 
 @attrs.frozen(kw_only=True)
@@ -239,6 +256,39 @@ class BudgetWarning(Event):
 
 
 @attrs.frozen(kw_only=True)
+class AuthRequired(Event):
+    """An extension needs its token, or does not take the one it has: *message* says why, *url* where to get one."""
+
+    kind = "auth_required"
+    name: str
+    message: str
+    url: str | None = attrs.field()
+    thread_id: str | None = attrs.field(factory=lambda: None)
+
+
+@attrs.frozen(kw_only=True)
+class AuthCompleted(Event):
+    """The token of an extension was checked and taken."""
+
+    kind = "auth_completed"
+    name: str
+    thread_id: str | None = attrs.field(factory=lambda: None)
+
+
+@attrs.frozen(kw_only=True)
+class ExtensionUpdated(Event):
+    """An extension changed: *state* as in `GET /api/extensions/list`, or `removed`; *progress* of its installation."""
+
+    kind = "extension_updated"
+    name: str
+    state: str
+    enabled: bool
+    authenticated: bool
+    progress: str | None = attrs.field(factory=lambda: None)
+    thread_id: str | None = attrs.field(factory=lambda: None)
+
+
+@attrs.frozen(kw_only=True)
 class Reset(Event):
     """Something between this reader's place and now is gone: read the history anew and go on from *last_id*."""
 
@@ -259,6 +309,7 @@ EVENTS: tuple[type[Event], ...] = (
     ReasoningChunk,
     ToolStarted,
     ToolCompleted,
+    SkillUsed,
     ApprovalNeeded,
     ApprovalSettled,
     Response,
@@ -268,6 +319,9 @@ EVENTS: tuple[type[Event], ...] = (
     MemoryChanged,
     ModelUpdated,
     BudgetWarning,
+    AuthRequired,
+    AuthCompleted,
+    ExtensionUpdated,
     Reset,
 )
 TURN_END_KINDS = frozenset(event.kind for event in EVENTS if event.ends_turn)

@@ -149,6 +149,29 @@ def move(root: Root, path: str, target: str, mark: Mark) -> None:
             os.fsync(folder)
 
 
+def tree(root: Path, unread: list[str] | None = None) -> Iterator[tuple[str, os.stat_result]]:
+    """All that is beneath *root*, by name, a folder before what is in it; nothing where there is no root.
+
+    Links are named, not followed. Folders that can't be read are added to *unread*; writes under way are left out.
+    """
+    top = root.resolve()  # the root itself may be a link
+    if not top.is_dir():
+        return
+
+    def note(error: OSError) -> None:
+        if unread is not None and error.filename and error.errno != errno.ENOENT:
+            unread.append(os.path.relpath(error.filename, top))
+
+    for place, folders, names, descriptor in os.fwalk(top, onerror=note):
+        folders.sort()
+        prefix = "" if place == str(top) else f"{os.path.relpath(place, top)}/"
+        for name in sorted({*folders, *names}):
+            with contextlib.suppress(FileNotFoundError):
+                info = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+                if not _TEMPORARY.fullmatch(name):
+                    yield prefix + name, info
+
+
 def sweep(root: Path) -> None:
     """Deletes what a killed process left of its writes beneath *root*. Links and hidden folders are not entered."""
     for _, folders, names, descriptor in os.fwalk(root):

@@ -9,6 +9,7 @@ import os
 import secrets
 import string
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
@@ -60,6 +61,20 @@ class Home:
             self._lock = -1
         if self._temporary is not None:
             self._temporary.cleanup()
+
+
+@contextlib.contextmanager
+def hold(path: Path) -> Iterator[None]:
+    """Keep every gateway off the home at *path* meanwhile, made (0700) if it is missing.
+
+    Raises *ConfigError* (`in_use`) when one runs on it, *OSError* when it can't be written.
+    """
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = _take_lock(path)
+    try:
+        yield
+    finally:
+        os.close(lock)
 
 
 def _take_lock(path: Path) -> int:

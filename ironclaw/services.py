@@ -16,6 +16,8 @@ from ironclaw.chat.search import MIGRATIONS as CHAT_SEARCH
 from ironclaw.chat.service import ChatService
 from ironclaw.database import Database
 from ironclaw.egress import Egress
+from ironclaw.extensions.manager import Extensions
+from ironclaw.extensions.store import MIGRATIONS as EXTENSIONS
 from ironclaw.home import Home, make_token, read_token
 from ironclaw.hub import MIGRATIONS as HUB
 from ironclaw.hub import Hub
@@ -26,6 +28,7 @@ from ironclaw.llm.models import Abilities
 from ironclaw.llm.prices import Prices
 from ironclaw.llm.provider import Provider
 from ironclaw.llm.store import MIGRATIONS as LLM
+from ironclaw.logs import LogRing
 from ironclaw.memory.outside import Outside
 from ironclaw.memory.search import Search
 from ironclaw.memory.store import MIGRATIONS as MEMORY
@@ -44,7 +47,10 @@ from ironclaw.redact import redact
 from ironclaw.secretbox import MIGRATIONS as SECRETS
 from ironclaw.secretbox import SecretBox
 from ironclaw.settings import Settings
-from ironclaw.status import StatusReader
+from ironclaw.skills import MIGRATIONS as SKILLS
+from ironclaw.skills import SkillManager
+from ironclaw.skills.tools import skill_tools
+from ironclaw.status import PartStatus, StatusReader
 from ironclaw.tools import Tool
 from ironclaw.usage.budgets import Budgets
 from ironclaw.usage.ledger import Ledger
@@ -52,7 +58,12 @@ from ironclaw.usage.store import MIGRATIONS as USAGE
 
 log = logging.getLogger(__name__)
 
-_MIGRATIONS = (*HUB, *SECRETS, *USAGE, *LLM, *CHAT, *CHAT_SEARCH, *MEMORY, *RESPONSES)
+_MIGRATIONS = (*HUB, *SECRETS, *USAGE, *LLM, *CHAT, *CHAT_SEARCH, *MEMORY, *EXTENSIONS, *RESPONSES, *SKILLS)
+
+
+def known_migrations() -> frozenset[int]:
+    """The numbers of all migrations of this program."""
+    return frozenset(migration.number for migration in _MIGRATIONS)
 
 
 @attrs.frozen(kw_only=True)
@@ -60,6 +71,7 @@ class Services:
     """The parts of one running gateway. *token_is_new*: it was made at this start."""
 
     settings: Settings
+    logs: LogRing
     home: Home
     database: Database
     hub: Hub
@@ -67,7 +79,9 @@ class Services:
     budgets: Budgets
     workspace: Workspace
     search: Search
+    skills: SkillManager
     model: ModelConnection
+    extensions: Extensions
     chat: ChatService
     completions: Completions
     responses: Responses
@@ -84,6 +98,7 @@ class Services:
 @contextlib.asynccontextmanager
 async def open_services(
     settings: Settings,
+    logs: LogRing,
     *,
     llm: Provider | None = None,
     tools: Iterable[Tool] = (),
@@ -95,22 +110,18 @@ async def open_services(
         home, token, token_is_new = _open_home(stack, settings)
         ground = await _Ground.open(stack, settings, home, start_empty=start_empty)
         workspace, search = await ground.notes()
-        builtin = BuiltinProvider(word_delay=settings.word_delay)
+        skills = ground.skills()
         slots = StreamSlots(settings.max_streams)
-        model = await ground.model(builtin, llm)
-        status = ground.status(workspace, search, slots, model)
-        agents = _Agents(
-            connection=model,
-            builtin_provider=builtin,
-            meter=await ground.meter(),
-            toolbox=Toolbox((*memory_tools(workspace, search), TIME, status.tool(), *ground.web_tools(), *tools)),
-            briefing=Briefing(workspace),
-            limits=AgentLimits(iterations=settings.max_tool_iterations, tokens=settings.turn_tokens),
-        )
-        chat = await ground.chat(agents, status, workspace.undo_changes)
+        builtin, model = await ground.models(llm)
+        extensions = await ground.extensions()
+        status = ground.status(workspace, search, slots, model, extensions)
+        own_tools = (*memory_tools(workspace, search), TIME, status.tool(), *ground.tools(skills), *tools)
+        agents = await ground.agents(builtin, model, Toolbox(own_tools, [extensions]), Briefing(workspace, skills))
+        chat = await ground.chat(agents, status, workspace.undo_changes, skills)
         completions = agents.completions(AgentMode(chat, ground.hub, agents.plain), Names(settings.llm_aliases))
         yield Services(
             settings=settings,
+            logs=logs,
             home=home,
             database=ground.database,
             hub=ground.hub,
@@ -118,7 +129,9 @@ async def open_services(
             budgets=agents.meter.budgets,
             workspace=workspace,
             search=search,
+            skills=skills,
             model=model,
+            extensions=extensions,
             chat=chat,
             completions=completions,
             responses=Responses(completions, ground.database),
@@ -133,10 +146,19 @@ async def open_services(
         )
 
 
+def _extensions_part(extensions: Extensions) -> PartStatus:
+    failures = extensions.failures()
+    return PartStatus("degraded", " ".join(failures)) if failures else PartStatus("ok", extensions.summary())
+
+
 def _open_home(stack: contextlib.AsyncExitStack, settings: Settings) -> tuple[Home, str, bool]:
     """The home, to be closed with *stack*; the token; whether it was made now."""
     home = Home.open(settings)
     stack.callback(home.close)
+    if any(home.path.glob(".restore-*")):
+        from ironclaw.backup.restore import finish_broken_off  # noqa: PLC0415 - as good as never needed
+
+        finish_broken_off(home.path)
     kept = read_token(settings, home.path)
     token = kept or make_token(home.path)
     redact.add(token)
@@ -153,6 +175,7 @@ class _Ground:
     database: Database
     hub: Hub
     ledger: Ledger
+    box: SecretBox
 
     @classmethod
     async def open(
@@ -165,7 +188,7 @@ class _Ground:
         stack.push_async_callback(hub.aclose)
         ledger = await Ledger.open(database)
         stack.push_async_callback(ledger.aclose)
-        return cls(stack, settings, home, database, hub, ledger)
+        return cls(stack, settings, home, database, hub, ledger, SecretBox(database, home.path))
 
     async def notes(self) -> tuple[Workspace, Search]:
         """The notes and their search."""
@@ -181,20 +204,42 @@ class _Ground:
         outside.start()
         return workspace, search
 
-    async def model(self, builtin: Provider, llm: Provider | None) -> ModelConnection:
-        """The connection to the model; whether it is there is looked at meanwhile."""
-        box = SecretBox(self.database, self._home.path)
+    def skills(self) -> SkillManager:
+        """The skills; nothing of them is read before it is needed."""
+        egress = Egress(self._settings.web_fetch_allow)
+        self._stack.push_async_callback(egress.aclose)
+        url = self._settings.skills_registry_url
+        skills = SkillManager(self._home.path / "skills", self.database, egress, url)
+        self._stack.push_async_callback(skills.aclose)
+        return skills
+
+    async def models(self, llm: Provider | None) -> tuple[Provider, ModelConnection]:
+        """The built-in assistant, and the connection to the model; whether that is there is looked at meanwhile."""
+        builtin = BuiltinProvider(word_delay=self._settings.word_delay)
         model = await ModelConnection.open(
-            self._settings, database=self.database, hub=self.hub, box=box, builtin=builtin, llm=llm
+            self._settings, database=self.database, hub=self.hub, box=self.box, builtin=builtin, llm=llm
         )
         self._stack.push_async_callback(model.aclose)
-        return model
+        return builtin, model
+
+    async def extensions(self) -> Extensions:
+        """The installed extensions; none of them runs yet."""
+        extensions = await Extensions.open(
+            self.database, self.hub, self.box, self._home.path, idle=self._settings.extension_idle
+        )
+        self._stack.push_async_callback(extensions.aclose)
+        return extensions
 
     def status(
-        self, workspace: Workspace, search: Search, slots: StreamSlots, connection: ModelConnection
+        self,
+        workspace: Workspace,
+        search: Search,
+        slots: StreamSlots,
+        connection: ModelConnection,
+        extensions: Extensions,
     ) -> StatusReader:
         """What looks at all of it."""
-        return StatusReader(
+        status = StatusReader(
             database=self.database,
             hub=self.hub,
             ledger=self.ledger,
@@ -203,20 +248,37 @@ class _Ground:
             slots=slots,
             connection=connection,
         )
+        status.add_part("extensions", lambda: _extensions_part(extensions))
+        return status
 
-    async def meter(self) -> Meter:
+    async def agents(
+        self, builtin: Provider, connection: ModelConnection, toolbox: Toolbox, briefing: Briefing
+    ) -> "_Agents":
+        """What makes agents, and counts their calls."""
+        return _Agents(
+            connection=connection,
+            builtin_provider=builtin,
+            meter=await self._meter(),
+            toolbox=toolbox,
+            briefing=briefing,
+            limits=AgentLimits(iterations=self._settings.max_tool_iterations, tokens=self._settings.turn_tokens),
+        )
+
+    async def _meter(self) -> Meter:
         """What counts the calls of models, and holds them within the budget."""
         budgets = await Budgets.open(self.ledger, self.database, self.hub)
         unpriced = self._settings.budget_unknown_price == "allow"
         return Meter(self.ledger, budgets, Prices(), allow_unpriced=unpriced)
 
-    def web_tools(self) -> tuple[Tool, ...]:
-        """The tools that look at the web."""
+    def tools(self, skills: SkillManager) -> tuple[Tool, ...]:
+        """The tools that read skills and the web."""
         egress = Egress(self._settings.web_fetch_allow)
         self._stack.push_async_callback(egress.aclose)
-        return web_tools(egress, searxng_url=self._settings.searxng_url)
+        return *skill_tools(skills), *web_tools(egress, searxng_url=self._settings.searxng_url)
 
-    async def chat(self, agents: "_Agents", status: StatusReader, undo_changes: UndoChanges) -> ChatService:
+    async def chat(
+        self, agents: "_Agents", status: StatusReader, undo_changes: UndoChanges, skills: SkillManager
+    ) -> ChatService:
         """The conversations: what waited on disk begins to run."""
         chat = ChatService(
             self.hub,
@@ -226,6 +288,7 @@ class _Ground:
             policy=agents.policy,
             models=_Models(agents.connection),
             undo_changes=undo_changes,
+            skills=skills,
             check_budget=agents.check_budget,
             max_turns=self._settings.max_turns,
             turn_timeout=self._settings.turn_timeout,

@@ -1,5 +1,6 @@
 """How the gateway is: reads the parts that services give it, and says it as the contract shows. It changes nothing."""
 
+import logging
 import os
 import platform
 import shutil
@@ -11,15 +12,19 @@ from typing import Any
 
 import attrs
 
+from ironclaw import logs
 from ironclaw.database import Database
 from ironclaw.hub import Hub
 from ironclaw.llm.connection import ModelConnection
 from ironclaw.memory.search import Search
 from ironclaw.memory.workspace import Workspace
 from ironclaw.ratelimit import StreamSlots
+from ironclaw.redact import redact
 from ironclaw.tools import Tool, ToolContext, ToolResult
 from ironclaw.usage.ledger import Ledger
 from ironclaw.version import __version__
+
+log = logging.getLogger(__name__)
 
 _PARTS_FOR = 1.0  # seconds that a look at the parts is good for
 _LITTLE_DISK = 200 << 20
@@ -53,7 +58,10 @@ class ModelStatus:
 
 @attrs.frozen
 class PartStatus:
-    """One part: *state* is `ok` or `degraded`; *reason* says why and what to do, or what an `ok` part is busy with."""
+    """One part: *state* is `ok` or `degraded`; *reason* says why and what to do, or what an `ok` part is busy with.
+
+    A part that is not wanted, or not set up, is `ok`, with that as its reason.
+    """
 
     state: str
     reason: str | None = None
@@ -104,8 +112,18 @@ class StatusReader:
         self._started = time.monotonic()
         self._zone = datetime.now().astimezone().tzname() or "UTC"
         self._host = platform.node()
+        self._looks: dict[str, Callable[[], PartStatus]] = {
+            "database": self._database_part,
+            "workspace": self._workspace_part,
+            "search": self._search_part,
+            "model": self._model_part,
+            "disk": self._disk_part,
+            "log": self._log_part,
+            "background": self._background_part,
+        }
         self._parts: dict[str, PartStatus] = {}
         self._parts_at = float("-inf")
+        self._model_then: ModelStatus | None = None
         self._seen: object = None
         self._watched: dict[str, Callable[[], bool]] = {
             "database": lambda: database.alive,
@@ -119,6 +137,18 @@ class StatusReader:
         """Say it in the status when a piece of background work has ended."""
         self._watched[name] = is_alive
 
+    def add_part(self, name: str, look: Callable[[], PartStatus]) -> None:
+        """Show one more part in the status, the health and the metrics.
+
+        *look* is called once a second at most, on the event loop, so it answers from what is known already. What it
+        raises makes the part `degraded`, and nothing else. *name* is one lower-case word. Raises *ValueError* for a name
+        that is taken.
+        """
+        if name in self._looks:
+            raise ValueError(f"There is a part {name} already.")
+        self._looks[name] = look
+        self._parts_at = float("-inf")
+
     def watch_approvals(self, waiting: Sized) -> None:
         """Tell in the status how many calls wait for a person."""
         self._waiting = waiting
@@ -130,17 +160,23 @@ class StatusReader:
         return ModelStatus(connected.state, connected.provider.name, connected.provider.model)
 
     def parts(self) -> dict[str, PartStatus]:
-        """Each part and how it is; looked at once a second at most."""
-        if time.monotonic() - self._parts_at > _PARTS_FOR:
-            self._parts = {
-                "database": self._database_part(),
-                "workspace": self._workspace_part(),
-                "search": self._search_part(),
-                "disk": self._disk_part(),
-                "background": self._background_part(),
-            }
+        """Each part and how it is; looked at once a second at most, and when the model's state has changed."""
+        model = self.model
+        if time.monotonic() - self._parts_at > _PARTS_FOR or model != self._model_then:
+            self._model_then = model
+            self._parts = {name: self._look_at(name, look) for name, look in self._looks.items()}
             self._parts_at = time.monotonic()
         return self._parts
+
+    def _look_at(self, name: str, look: Callable[[], PartStatus]) -> PartStatus:
+        try:
+            return look()
+        except Exception as error:
+            reason = f"How it is can't be seen ({type(error).__name__}). The log says why."
+            failed = PartStatus("degraded", reason)
+            if self._parts.get(name) != failed:  # said once, not with every look
+                log.exception("Looking at the part %s failed", name)
+            return failed
 
     def _database_part(self) -> PartStatus:
         if not self._database.alive:
@@ -162,11 +198,23 @@ class StatusReader:
             return PartStatus("ok", self._search.progress)
         return PartStatus("degraded", f"Searches are complete, but slow: {failure}.")
 
+    def _model_part(self) -> PartStatus:
+        link = self._connection.link
+        if link is None or link.state == "ready":
+            return _OK
+        if link.state == "loading":
+            return PartStatus("ok", "The model is being looked for or loaded.")
+        return PartStatus("degraded", redact(link.error.message) if link.error else f"Its state is {link.state}.")
+
     def _disk_part(self) -> PartStatus:
         free = _free_bytes(self._database.path)
         if free > _LITTLE_DISK:
             return _OK
         return PartStatus("degraded", f"Only {free >> 20} MB are free on the disk of the home. Free some.")
+
+    def _log_part(self) -> PartStatus:
+        failure = logs.state().failure
+        return PartStatus("degraded", failure) if failure else _OK
 
     def _background_part(self) -> PartStatus:
         ended = [name for name, is_alive in self._watched.items() if not is_alive()]

@@ -28,13 +28,25 @@ class Approval(StrEnum):
     ALWAYS = "always"
 
 
+@attrs.frozen(kw_only=True)
+class SkillUse:
+    """A skill that was read. *read_only*: the turn goes on with tools that only read."""
+
+    name: str
+    version: str
+    source: str
+    trust: str
+    read_only: bool
+
+
 @attrs.frozen
 class ToolResult:
-    """What a call gave: *content* for the model, and for people a *preview* of one line."""
+    """What a call gave: *content* for the model, and for people a *preview* of one line; the *skill* that was read."""
 
     content: str
     preview: str = ""
     success: bool = True
+    skill: SkillUse | None = None
 
 
 @attrs.frozen

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from gateway_process import GatewayProcess
+from hypothesis import settings as hypothesis_settings
 from playwright.sync_api import Browser, Page, sync_playwright
 from web_site import Site
 
@@ -18,6 +19,10 @@ from ironclaw.memory.store import MIGRATIONS
 from ironclaw.memory.versions import Versions
 from ironclaw.memory.workspace import Workspace
 from ironclaw.settings import Settings
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+hypothesis_settings.register_profile("ironclaw", deadline=None)
+hypothesis_settings.load_profile("ironclaw")
 
 TOKEN = "test-token-0123456789abcdef"
 

@@ -24,6 +24,8 @@ MODULES = {
     "python-dotenv": "dotenv",
     "aiohttp-sse": "aiohttp_sse",
     "genai-prices": "genai_prices",
+    "PyYAML": "yaml",
+    "prometheus-client": "prometheus_client",
 }  # where a module is not called as its distribution
 
 
@@ -86,7 +88,11 @@ def test_the_wheel_has_every_module_every_file_of_the_page_and_nothing_else(whee
     modules = {path.relative_to(ROOT).as_posix() for path in python_files() if ROOT / "ironclaw" in path.parents}
     page = {path.relative_to(ROOT / "web").as_posix() for path in tracked() if ROOT / "web" in path.parents}
     assert "index.html" in page
-    assert names == modules | {f"ironclaw/static/{name}" for name in page} | {"ironclaw/py.typed"}
+    skills = {path.relative_to(ROOT).as_posix() for path in tracked() if path.name == "SKILL.md"}
+    assert len(skills) == 5
+    manifests = {path.relative_to(ROOT).as_posix() for path in tracked() if path.parent.name == "builtin"} - modules
+    assert "ironclaw/extensions/builtin/github.toml" in manifests
+    assert names == modules | skills | manifests | {f"ironclaw/static/{name}" for name in page} | {"ironclaw/py.typed"}
 
 
 @pytest.mark.timeout(180)

@@ -14,13 +14,13 @@ import attrs
 
 from ironclaw.agent import parameters
 from ironclaw.agent.approvals import Decision, Policy, digest_of
-from ironclaw.agent.toolbox import Toolbox
+from ironclaw.agent.toolbox import Toolbox, only_reads, refusal
 from ironclaw.agent.turn import Action, Paused, Request, Turn
 from ironclaw.errors import Invalid, IronclawError
-from ironclaw.events import Event, ToolCompleted, ToolStarted
+from ironclaw.events import Event, SkillUsed, ToolCompleted, ToolStarted
 from ironclaw.llm.models import ToolCall
 from ironclaw.redact import redact
-from ironclaw.tools import Tool, ToolContext, ToolResult
+from ironclaw.tools import SkillUse, Tool, ToolContext, ToolResult
 
 log = logging.getLogger(__name__)
 
@@ -60,16 +60,20 @@ class _Refused:
 
 @attrs.define
 class Round:
-    """The calls of one reply and what came of them. *requests* are those that wait for a person."""
+    """The calls of one reply and what came of them. *requests* are those that wait for a person.
+
+    *read_only_by*: the skill from elsewhere that was read before or by these calls.
+    """
 
     calls: Sequence[ToolCall]
     results: list[str | None]
     requests: list[Request] = attrs.Factory(list)
+    read_only_by: str = ""
 
     @classmethod
-    def of(cls, calls: Sequence[ToolCall]) -> "Round":
+    def of(cls, calls: Sequence[ToolCall], read_only_by: str = "") -> "Round":
         """A round in which nothing has run yet."""
-        return cls(calls, [None] * len(calls))
+        return cls(calls, [None] * len(calls), read_only_by=read_only_by)
 
 
 class CallRunner:
@@ -97,9 +101,8 @@ class CallRunner:
         steps: list[_Ready | _Refused] = []
         for request in paused.requests:
             call = paused.calls[request.number]
-            steps.append(
-                await self._answered(request, call, allowed=actions.get(request.request_id) in {"approve", "always"})
-            )
+            allowed = actions.get(request.request_id) in {"approve", "always"}
+            steps.append(await self._answered(request, call, round_, allowed=allowed))
         async with aclosing(self._carry_out(steps, turn, round_)) as events:
             async for event in events:
                 yield event
@@ -110,9 +113,9 @@ class CallRunner:
         if number >= MOST_CALLS or cut_off:
             return _Refused(number, call, _CUT_OFF if cut_off else _TOO_MANY)
         if turn.is_for_client(call):
-            return _Refused(number, call, _ALONE)
+            return _Refused(number, call, refusal(round_.read_only_by) if round_.read_only_by else _ALONE)
         try:
-            tool, arguments = await self._checked(call)
+            tool, arguments = await self._checked(call, round_)
             decision = self._decide(tool, arguments)
         except Invalid as error:
             return _Refused(number, call, error.message)
@@ -123,10 +126,12 @@ class CallRunner:
         round_.requests.append(_request(number, call, decision))
         return None
 
-    async def _checked(self, call: ToolCall) -> tuple[Tool, Mapping[str, Any]]:
+    async def _checked(self, call: ToolCall, round_: Round) -> tuple[Tool, Mapping[str, Any]]:
         tool = self._toolbox.find(call.name)
         if tool is None:
             raise Invalid(f"There is no tool {call.name}; there are {', '.join(self._toolbox.names)}.")
+        if round_.read_only_by and not only_reads(tool):
+            raise Invalid(refusal(round_.read_only_by))
         arguments = parameters.read(call.arguments)
         await self._toolbox.checker.check(tool, arguments)
         return tool, arguments
@@ -139,11 +144,11 @@ class CallRunner:
             log.exception("The tool %s could not say what a call acts on", tool.name)
             raise Invalid(f"{tool.name} failed inside; the log has the details.") from None
 
-    async def _answered(self, request: Request, call: ToolCall, *, allowed: bool) -> _Ready | _Refused:
+    async def _answered(self, request: Request, call: ToolCall, round_: Round, *, allowed: bool) -> _Ready | _Refused:
         if not allowed:
             return _Refused(request.number, call, _DENIED, "not allowed")
         try:
-            tool, arguments = await self._checked(call)
+            tool, arguments = await self._checked(call, round_)
         except Invalid as error:
             return _Refused(request.number, call, error.message)
         if digest_of(tool.name, arguments) != request.digest:
@@ -168,6 +173,8 @@ class CallRunner:
             for _ in steps:
                 call, number, result, seconds = await done.get()
                 round_.results[number] = result.content
+                if result.skill is not None and result.skill.read_only:
+                    round_.read_only_by = result.skill.name
                 yield ToolCompleted(
                     name=call.name,
                     success=result.success,
@@ -177,10 +184,24 @@ class CallRunner:
                     duration_ms=round(seconds * 1000),
                     preview=parameters.cut(redact(result.preview or result.content), _PREVIEW),
                 )
+                if result.skill is not None:
+                    yield skill_used(result.skill, turn)
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def skill_used(skill: SkillUse, turn: Turn) -> SkillUsed:
+    """The event that tells that a turn has read a skill."""
+    return SkillUsed(
+        name=skill.name,
+        version=skill.version,
+        source=skill.source,
+        trust=skill.trust,
+        thread_id=turn.thread_id,
+        message_id=turn.message_id,
+    )
 
 
 def _request(number: int, call: ToolCall, decision: Decision) -> Request:
@@ -205,7 +226,10 @@ async def _run(
         if isinstance(step, _Refused)
         else await _result(step, turn)
     )
-    done.put_nowait((step.call, step.number, result, clock() - started))
+    seconds = clock() - started
+    how = "done" if result.success else "refused or failed"
+    log.debug("Tool %s %s after %.0f ms", step.call.name, how, seconds * 1000)
+    done.put_nowait((step.call, step.number, result, seconds))
 
 
 async def _result(step: _Ready, turn: Turn) -> ToolResult:

@@ -6,6 +6,7 @@ from contextlib import aclosing
 import attrs
 
 from ironclaw.errors import ProviderError
+from ironclaw.llm.estimates import PICTURE
 from ironclaw.llm.models import Finished, ModelMessage, ModelRequest, TextDelta, Usage
 from ironclaw.llm.provider import Provider
 
@@ -26,7 +27,9 @@ _SUMMARISE = (
 def tokens_of(messages: Sequence[ModelMessage]) -> int:
     """About how many tokens the messages have."""
     characters = sum(
-        len(message.content) + sum(len(call.arguments) + len(call.name) for call in message.tool_calls)
+        len(message.content)
+        + PICTURE * len(message.pictures)
+        + sum(len(call.arguments) + len(call.name) for call in message.tool_calls)
         for message in messages
     )
     return characters // _CHARACTERS_A_TOKEN + 4 * len(messages)

@@ -5,6 +5,7 @@ between any two events, and what is running then is ended in a `finally`. A call
 `tally.paused`; the answer starts it anew with `turn.resume`.
 """
 
+import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
@@ -12,15 +13,21 @@ import attrs
 
 from ironclaw.agent import compaction
 from ironclaw.agent.approvals import Policy
-from ironclaw.agent.calls import CallRunner, Round
-from ironclaw.agent.prompt import Briefing, fitting, instructed, mark
+from ironclaw.agent.calls import CallRunner, Round, skill_used
+from ironclaw.agent.marks import mark, mark_result, mark_skill
+from ironclaw.agent.prompt import Briefing, fitting, instructed
 from ironclaw.agent.reply import Reply
-from ironclaw.agent.toolbox import Toolbox
+from ironclaw.agent.toolbox import Toolbox, only_reads
 from ironclaw.agent.turn import Compacted, Paused, Tally, Turn
-from ironclaw.errors import ProviderError
+from ironclaw.errors import ProviderError, Unavailable
 from ironclaw.events import Event, Thinking
+from ironclaw.levels import TRACE
 from ironclaw.llm.models import Abilities, ModelMessage, ModelRequest, ToolSpec, Usage
 from ironclaw.llm.provider import Provider
+from ironclaw.skills.tools import instructions_of, use_of
+from ironclaw.tools import SkillUse
+
+log = logging.getLogger(__name__)
 
 _ANSWER_NOW = "No more tools can be called in this turn. Answer now with what you have."
 _GO_ON = "Your last reply was empty. Answer the user's message."
@@ -72,7 +79,7 @@ class Agent:
         limits: AgentLimits = _LIMITS,
     ) -> None:
         self._provider = provider
-        self._specs = toolbox.specs
+        self._toolbox = toolbox
         self._calls_tools = abilities.tools is not False
         self._calls = CallRunner(toolbox, policy)
         self._briefing = briefing
@@ -82,12 +89,18 @@ class Agent:
     async def run(self, turn: Turn, tally: Tally) -> AsyncGenerator[Event, None]:
         """The turn's chunks and tool events; the answer is in *tally* when it ends, or the point where it waits.
 
-        Raises *ProviderError* when the model can't answer.
+        Raises *ProviderError* when the model can't answer, *NotFound* or *Conflict* for a skill that can't be used.
         """
         if turn.resume is not None:  # first of all: however the turn ends, it has had this
             tally.text += [turn.resume.paused.text] if turn.resume.paused.text else []
             tally.usage += turn.resume.paused.usage
-        talk = _Talk(await self._opening(turn), [ModelMessage("user", turn.text), *turn.since], self._tools_of(turn))
+            tally.read_only_by = turn.resume.paused.read_only_by
+        text, use = await self._asked(turn)
+        if use is not None:
+            tally.read_only_by = use.name if use.read_only else tally.read_only_by
+            if turn.resume is None:
+                yield skill_used(use, turn)
+        talk = _Talk(await self._opening(turn), [turn.message(text), *turn.since], self._tools_of(turn))
         talk.call_ids.update(call.call_id for one in (*turn.history, *turn.since) for call in one.tool_calls)
         if self._is_full(talk) and turn.history:
             async with aclosing(self._compact(talk, turn, tally)) as events:
@@ -105,11 +118,11 @@ class Agent:
             calls = reply.calls(talk.call_ids) if talk.specs else ()
             if not calls:
                 return
-            if not reply.cut_off and all(map(turn.is_for_client, calls)):
+            if not reply.cut_off and not tally.read_only_by and all(map(turn.is_for_client, calls)):
                 tally.client_calls = calls
                 return
             talk.messages.append(ModelMessage("assistant", reply.content, tool_calls=calls))
-            round_ = Round.of(calls)
+            round_ = Round.of(calls, tally.read_only_by)
             async with aclosing(self._calls.run(round_, turn, cut_off=reply.cut_off)) as events:
                 async for event in events:
                     yield event
@@ -121,10 +134,23 @@ class Agent:
 
     # The conversation
 
+    async def _asked(self, turn: Turn) -> tuple[str, SkillUse | None]:
+        """The message as the model gets it: behind the instructions of the skill that the person has named."""
+        if turn.skill is None:
+            return turn.text, None
+        if self._briefing is None or self._briefing.skills is None:
+            raise Unavailable(
+                "Skills are for a language model, and none is connected. System in the page connects one.",
+                code="no_model",
+            )
+        entry = await self._briefing.skills.use(turn.skill)
+        text = turn.text or f"Use the skill {entry.name} now."
+        return f"{mark_skill(instructions_of(entry))}\n\n{text}", use_of(entry)
+
     async def _opening(self, turn: Turn) -> list[ModelMessage]:
         opening = []
         if self._briefing is not None:
-            system = await self._briefing.system(self._context)
+            system = await self._briefing.system(self._context, turn.text, calls_tools=self._calls_tools)
             opening.append(ModelMessage("system", system + instructed(turn.instructions)))
         if turn.summary:
             opening += _summary_messages(turn.summary)
@@ -151,14 +177,16 @@ class Agent:
     def _specs_for(self, talk: _Talk, tally: Tally) -> tuple[ToolSpec, ...]:
         """After the last round the model gets no tools any more, and so has to answer with what it knows."""
         spent = talk.iteration >= self._limits.iterations or tally.usage.total_tokens >= self._limits.tokens
-        return () if spent else talk.tools
+        if spent or not tally.read_only_by:
+            return () if spent else talk.tools
+        return tuple(spec for spec in talk.tools if only_reads(self._toolbox.find(spec.name)))
 
     def _tools_of(self, turn: Turn) -> tuple[ToolSpec, ...]:
         """All that may be called in a turn. A tool of the client goes before one of ours that has its name."""
         if not self._calls_tools:
             return ()
         theirs = {tool.name for tool in turn.client_tools}
-        return (*(spec for spec in self._specs if spec.name not in theirs), *turn.client_tools)
+        return (*(spec for spec in self._toolbox.specs if spec.name not in theirs), *turn.client_tools)
 
     async def _ask(self, talk: _Talk, reply: Reply, turn: Turn, tally: Tally) -> AsyncGenerator[Event, None]:
         """One reply of the model. An overflowing context is compacted once, an empty reply is asked for again once."""
@@ -185,7 +213,10 @@ class Agent:
         messages = compaction.without_old_results(talk.all, self._context) if self._briefing else talk.all
         if talk.tools and not talk.specs:
             messages.append(ModelMessage("user", _ANSWER_NOW))
-        async with aclosing(self._provider.stream(ModelRequest(tuple(messages), talk.specs))) as deltas:
+        request = ModelRequest(tuple(messages), talk.specs, turn.most_output, turn.options)
+        model, tools = self._provider.model, len(talk.specs)
+        log.log(TRACE, "Round %d: %s gets %d messages, %d tools", talk.iteration, model, len(messages), tools)
+        async with aclosing(self._provider.stream(request)) as deltas:
             async for delta in deltas:
                 event = reply.take(delta, turn, tally)
                 if event is not None:
@@ -225,7 +256,7 @@ class Agent:
         talk.messages += paused.messages
         talk.iteration = paused.iteration
         talk.call_ids = {call.call_id for one in talk.messages for call in one.tool_calls}
-        round_ = Round(paused.calls, list(paused.results))
+        round_ = Round(paused.calls, list(paused.results), read_only_by=tally.read_only_by)
         async with aclosing(self._calls.resume(paused, turn.resume.actions, turn, round_)) as events:
             async for event in events:
                 yield event
@@ -233,6 +264,7 @@ class Agent:
 
     def _close_round(self, round_: Round, talk: _Talk, tally: Tally) -> None:
         """Give the results to the model, or leave the turn paused where calls wait for a person."""
+        tally.read_only_by = round_.read_only_by
         if round_.requests:
             tally.paused = Paused(
                 messages=tuple(talk.messages[1:]),
@@ -242,6 +274,7 @@ class Agent:
                 iteration=talk.iteration,
                 text=tally.content,
                 usage=tally.usage,
+                read_only_by=tally.read_only_by,
             )
             return
         talk.iteration += 1
@@ -249,7 +282,7 @@ class Agent:
             talk.messages.append(ModelMessage("tool", self._told(call.name, result or ""), call_id=call.call_id))
 
     def _told(self, name: str, result: str) -> str:
-        return result if self._briefing is None else mark(name, fitting(result, self._context))
+        return result if self._briefing is None else mark_result(name, fitting(result, self._context))
 
 
 def _is_empty(reply: Reply, talk: _Talk) -> bool:

@@ -4,11 +4,13 @@ The person's own files (AGENTS.md, SOUL.md, IDENTITY.md, USER.md) are instructio
 and the daily notes are data, because it can.
 """
 
-import secrets
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from ironclaw.agent.marks import mark
+from ironclaw.agent.skills import skills_section
 from ironclaw.memory.workspace import Workspace
+from ironclaw.skills import SkillManager
 
 SMALL_CONTEXT = 8192
 _IDENTITY = ("IDENTITY.md", "SOUL.md", "USER.md", "AGENTS.md")
@@ -32,11 +34,22 @@ _SMALL = "You are IronClaw, an assistant on the user's own server. Answer briefl
 class Briefing:
     """The system prompt of an agent, from the workspace as it is at the moment of the turn."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, skills: SkillManager | None = None) -> None:
         self._workspace = workspace
+        self.skills = skills
 
-    async def system(self, context_tokens: int | None) -> str:
-        """The whole system prompt; a short one for a model with a small context."""
+    async def system(self, context_tokens: int | None, about: str = "", *, calls_tools: bool = True) -> str:
+        """The whole system prompt; a short one for a model with a small context.
+
+        It names the skills, those first that fit the message *about*; none to a model that can't read them.
+        """
+        told = await self._told(context_tokens)
+        if self.skills is None or not calls_tools:
+            return told
+        entries = (await self.skills.enabled()).values()
+        return "\n\n".join(part for part in (told, skills_section(entries, context_tokens, about)) if part)
+
+    async def _told(self, context_tokens: int | None) -> str:
         today = datetime.now().astimezone()
         if context_tokens is not None and context_tokens <= SMALL_CONTEXT:
             texts = await self._workspace.texts_of(["AGENTS.md"])
@@ -64,12 +77,6 @@ def _beginning(text: str, most: int) -> str:
 def instructed(instructions: str) -> str:
     """What the program that asks wants, as the end of a system prompt; nothing where it wants nothing."""
     return f"\n\n# Instructions of the program through which your user asks\n{instructions}" if instructions else ""
-
-
-def mark(name: str, text: str) -> str:
-    """The text as data that came from *name*; nothing in it can end the data early, because it can't know the mark."""
-    sign = secrets.token_hex(4)
-    return f"data {sign} from {name}:\n{text}\nend of data {sign}"
 
 
 def fitting(text: str, context_tokens: int | None) -> str:

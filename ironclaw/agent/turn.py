@@ -1,7 +1,7 @@
 """What a turn starts from, what it has so far, and where it stands while it waits for a person. Plain values."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import attrs
 
@@ -28,7 +28,7 @@ class Paused:
     """Where a turn stands that waits: enough to go on with, also in another process.
 
     *messages* are those since the user's; the last one has the *calls*. *results* has one place for each call, None for
-    those that wait.
+    those that wait. *read_only_by*: as in `Tally`.
     """
 
     messages: tuple[ModelMessage, ...]
@@ -38,6 +38,7 @@ class Paused:
     iteration: int
     text: str
     usage: Usage
+    read_only_by: str = ""
 
 
 @attrs.frozen
@@ -54,7 +55,11 @@ class Turn:
 
     *summary* stands for what was said before *history*. *can_ask* False: nobody can be asked, so what needs an approval is
     refused. *client_tools* are run by the program that asks: a call of them ends the turn, and *since* has what was called
-    before, with its results. *instructions* are that program's own, for after the system prompt.
+    before, with its results. *instructions* are that program's own, for after the system prompt; *options* and
+    *most_output* are what it asks of each reply. *skill* is one that the person has named: it is read before anything
+    else.
+
+    *attached* is what a model gets to read behind the message's *text*, *pictures* what it gets to see.
     """
 
     thread_id: str
@@ -67,6 +72,15 @@ class Turn:
     client_tools: tuple[ToolSpec, ...] = ()
     since: tuple[ModelMessage, ...] = ()
     instructions: str = ""
+    options: Mapping[str, Any] = attrs.field(factory=dict)
+    most_output: int | None = None
+    skill: str | None = None
+    attached: str = attrs.field(default="", repr=False)
+    pictures: tuple[str, ...] = attrs.field(default=(), repr=False)
+
+    def message(self, text: str) -> ModelMessage:
+        """The new message with all that comes with it; *text* is what it says to the model."""
+        return ModelMessage("user", text + self.attached, pictures=self.pictures)
 
     def is_for_client(self, call: ToolCall) -> bool:
         """Whether a call is of a tool that the program that asks runs itself."""
@@ -85,7 +99,8 @@ class Compacted:
 class Tally:
     """What a turn has so far; it stays true when the turn is stopped or breaks.
 
-    *client_calls* are for the program that asks to run; *reason* is why the model's last reply ended.
+    *client_calls* are for the program that asks to run; *reason* is why the model's last reply ended. *read_only_by* names
+    the skill from elsewhere that was read, so that from there on only tools that read may be called.
     """
 
     text: list[str] = attrs.Factory(list)
@@ -94,6 +109,7 @@ class Tally:
     compacted: Compacted | None = None
     client_calls: tuple[ToolCall, ...] = ()
     reason: FinishReason = "stop"
+    read_only_by: str = ""
 
     @property
     def content(self) -> str:

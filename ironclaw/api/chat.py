@@ -14,7 +14,7 @@ from aiohttp import web
 
 from ironclaw import codec
 from ironclaw.api.keys import PRINCIPAL, SERVICES
-from ironclaw.api.requests import content_type, parse_json, read_body, read_bytes, read_query, wants
+from ironclaw.api.requests import PICTURES_LIMIT, content_type, parse_json, read_body, read_bytes, read_query, wants
 from ironclaw.api.responses import json_response
 from ironclaw.api.streams import (
     OPEN_STREAMS,
@@ -28,6 +28,8 @@ from ironclaw.api.streams import (
     streaming,
     until_gone,
 )
+from ironclaw.chat import attachments
+from ironclaw.chat.attachments import Attachment
 from ironclaw.chat.models import Accepted, Approval, TurnState, check_message, check_thread_id
 from ironclaw.errors import BadRequest, Invalid, IronclawError, ProviderError
 from ironclaw.events import TURN_END_KINDS, Event, TurnUsage
@@ -37,6 +39,15 @@ from ironclaw.services import Services
 _DEFAULT_WAIT = 120
 _LONGEST_WAIT = 600
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
+
+
+@attrs.frozen
+class AttachedFile:
+    """A file that comes with a message: a picture or a text; *data* is its bytes in base64."""
+
+    name: str
+    media_type: str
+    data: str = attrs.field(repr=False)
 
 
 @attrs.frozen
@@ -50,6 +61,7 @@ class SendMessage:
     thread_id: str | None = None
     ephemeral: bool = False
     approvals: Literal["ask", "deny"] = "ask"
+    attachments: list[AttachedFile] = attrs.Factory(list)
 
 
 @attrs.frozen
@@ -126,7 +138,7 @@ async def _send(request: web.Request, services: Services) -> web.StreamResponse:
         raise
     if body.ephemeral:
         await _spend(request, is_message=True)
-        return await _answer_ephemeral(request, services, body.message, wait)
+        return await _answer_ephemeral(request, services, body, wait)
     message_id = str(uuid.uuid4())
     # Subscribed before it is accepted, so that not even its first event is missed.
     with services.hub.subscribe(message_id=message_id) as subscription:
@@ -138,7 +150,7 @@ async def _send(request: web.Request, services: Services) -> web.StreamResponse:
 
 
 async def _message(request: web.Request, timeout: float) -> SendMessage:
-    body = await read_bytes(request, timeout)
+    body = await read_bytes(request, timeout, PICTURES_LIMIT)
     message = parse_json(request, body, SendMessage) if content_type(request) != "text/plain" else _plain_message(body)
     check_message(message.message)
     if message.thread_id is not None:
@@ -168,11 +180,15 @@ async def _accept(request: web.Request, services: Services, body: SendMessage, m
     if key is None:
         await _spend(request, is_message=True)
         return await services.chat.accept(
-            body.message, thread_id=body.thread_id, message_id=message_id, can_ask=body.approvals == "ask"
+            body.message,
+            thread_id=body.thread_id,
+            message_id=message_id,
+            can_ask=body.approvals == "ask",
+            files=await _files(body),
         )
     if not _KEY.fullmatch(key):
         raise BadRequest("An Idempotency-Key has 1 to 200 printable characters.", field="Idempotency-Key")
-    fingerprint = hashlib.sha256(codec.dumps(body)).hexdigest()
+    fingerprint = await asyncio.to_thread(lambda: hashlib.sha256(codec.dumps(body)).hexdigest())
     replay = await services.chat.find_replay(key, fingerprint)
     await _spend(request, is_message=replay is None)
     return replay or await services.chat.accept(
@@ -182,7 +198,18 @@ async def _accept(request: web.Request, services: Services, body: SendMessage, m
         key=key,
         fingerprint=fingerprint,
         can_ask=body.approvals == "ask",
+        files=await _files(body),
     )
+
+
+async def _files(body: SendMessage) -> list[Attachment]:
+    """What comes with the message. Raises *Invalid*."""
+    if not body.attachments:
+        return []
+    if len(body.attachments) > attachments.MOST:  # before any of them is decoded
+        raise Invalid(f"A message takes at most {attachments.MOST} files.", field="attachments")
+    given = [(one.name, one.media_type, one.data, f"attachments[{at}]") for at, one in enumerate(body.attachments)]
+    return await asyncio.to_thread(lambda: [attachments.read(*one) for one in given])
 
 
 async def _spend(request: web.Request, *, is_message: bool) -> None:
@@ -284,14 +311,14 @@ def _text_of(event: Released, *, started: bool) -> str:
 
 
 async def _answer_ephemeral(
-    request: web.Request, services: Services, message: str, wait: int | None
+    request: web.Request, services: Services, body: SendMessage, wait: int | None
 ) -> web.StreamResponse:
     if wait is None and not _wants_stream(request):
         raise Invalid(
             "Nothing is kept of an ephemeral message, so its answer must be waited for: add ?wait.", field="ephemeral"
         )
     message_id = str(uuid.uuid4())
-    events = _number(services.chat.ephemeral(message, message_id))
+    events = _number(services.chat.ephemeral.answer(body.message, message_id, await _files(body)))
     async with aclosing(events):
         return await _reply(request, Accepted(message_id, ""), events, wait or _DEFAULT_WAIT)
 

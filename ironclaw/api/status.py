@@ -5,6 +5,7 @@ from aiohttp import web
 
 from ironclaw.api.keys import SERVICES
 from ironclaw.api.responses import json_response
+from ironclaw.status import SystemStatus
 
 
 @attrs.frozen
@@ -24,7 +25,8 @@ class Alive:
 
 async def read_status(request: web.Request) -> web.StreamResponse:
     """All of it."""
-    return json_response(request, request.app[SERVICES].status.read())
+    found: SystemStatus = request.app[SERVICES].status.read()
+    return json_response(request, found)
 
 
 def _health(request: web.Request) -> Health:

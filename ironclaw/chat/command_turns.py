@@ -11,6 +11,9 @@ from ironclaw.chat.models import title_of
 from ironclaw.chat.store import NewTurn
 from ironclaw.events import Event, StreamChunk
 from ironclaw.memory.workspace import Undone
+from ironclaw.redact import printable
+from ironclaw.skills import SkillManager
+from ironclaw.skills.tools import line_of
 
 _MOST_NAMES = 30
 UndoChanges = Callable[[str], Awaitable[Undone]]
@@ -56,8 +59,14 @@ class CommandTurns:
     """Carries out commands, and the words that answer what waits in a thread."""
 
     def __init__(
-        self, chat: Chat, builtin_for: Callable[[str], Agent], models: Models, undo_changes: UndoChanges
+        self,
+        chat: Chat,
+        builtin_for: Callable[[str], Agent],
+        models: Models,
+        undo_changes: UndoChanges,
+        skills: SkillManager,
     ) -> None:
+        self._skills = skills
         self._undo_changes = undo_changes
         self._chat = chat
         self._models = models
@@ -91,6 +100,8 @@ class CommandTurns:
                 return "A new conversation has begun: messages without a thread go there from now on."
             case "model":
                 return await self._model(turn.thread_id, command.argument)
+            case "skills":
+                return await self._list_skills(command.argument)
             case "compact":
                 if self._models.usual is None:
                     return "The built-in assistant needs no summary: it looks at one message at a time."
@@ -109,6 +120,17 @@ class CommandTurns:
         said += [f"`{path}` is as it was before." for path in notes.restored]
         said += [f"`{path}` was changed again since, so it stays as it is." for path in notes.left]
         return "\n".join(said)
+
+    async def _list_skills(self, query: str) -> str:
+        """The skills that can be used, or those that fit some words."""
+        if query:
+            found = (await self._skills.search(query)).items[:_MOST_NAMES]
+            lines = [f"- {one.name} ({one.state}): {printable(one.description)}" for one in found]
+            return "\n".join(lines) or "No skill fits these words. `/skills` lists those that can be used."
+        enabled = [line_of(one) for one in (await self._skills.enabled()).values()]
+        if not enabled:
+            return "No skill is enabled. `/skills WORDS` looks for some; `ironclaw skills install NAME` takes one."
+        return "\n".join([*enabled, "", "`/skill NAME what to do` uses one; without that the model chooses by itself."])
 
     async def _model(self, thread_id: str, name: str) -> str:
         """Say which model answers in a thread, or choose another one of its server; `default` is the usual one."""

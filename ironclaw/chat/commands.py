@@ -11,8 +11,12 @@ _COMMAND = re.compile(r"/([a-z]+)(?:\s+(.*))?", re.S)
 
 # Answered by the built-in assistant, whatever model is connected: at once, free, and the same words each time.
 PHRASES = {"help": "help", "status": "status", "find": "find {}", "note": "note: {}"}
-DIRECT = ("new", "stop", "undo", "compact", "model")
+DIRECT = ("new", "stop", "undo", "compact", "model", "skills")
 _NEED_TEXT = ("find", "note")
+_SKILL = re.compile(r"/skill\s+(\S+)(?:\s+(.*))?", re.S)
+_SKILL_USAGE = (
+    "Write a skill's name and what you want behind it: `/skill journal fixed the gutter`. `/skills` lists them."
+)
 
 
 @attrs.frozen
@@ -31,6 +35,8 @@ class Command:
     @property
     def usage(self) -> str | None:
         """What to say when the command lacks its text."""
+        if self.name == "skill":
+            return _SKILL_USAGE
         if self.name in _NEED_TEXT and not self.argument:
             return f"Write something behind it: `/{self.name} milk`."
         return None
@@ -38,10 +44,18 @@ class Command:
 
 def parse(text: str) -> Command | None:
     """The command that *text* is, if it is one."""
+    if text.strip() == "/skill":
+        return Command("skill", "")
     match = _COMMAND.fullmatch(text.strip())
     if match is None or match[1] not in {*PHRASES, *DIRECT}:
         return None
     return Command(match[1], (match[2] or "").strip())
+
+
+def asked(text: str) -> tuple[str, str | None]:
+    """What a message asks the model for, and the skill that it is to use: `/skill NAME what to do`."""
+    match = _SKILL.fullmatch(text.strip())
+    return (plain(text), None) if match is None else ((match[2] or "").strip(), match[1])
 
 
 def plain(text: str) -> str:

@@ -18,4 +18,5 @@ def _turn(turn: TurnRecord) -> str:
         answer = f"{answer}\n\n*{turn.error.message}*".strip()
     elif turn.state != "completed":
         answer = f"{answer}\n\n*({turn.state.value})*".strip()
-    return f"**You**, {turn.created_at}:\n\n{turn.user_message}\n\n**IronClaw**:\n\n{answer}"
+    files = "".join(f"\n\n*Attached: {one.name}*" for one in turn.attachments)
+    return f"**You**, {turn.created_at}:\n\n{turn.user_message}{files}\n\n**IronClaw**:\n\n{answer}"

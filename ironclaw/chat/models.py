@@ -6,6 +6,7 @@ from typing import Any
 
 import attrs
 
+from ironclaw.chat.attachments import AttachmentInfo
 from ironclaw.errors import Invalid
 from ironclaw.events import TurnUsage
 
@@ -54,6 +55,16 @@ class ToolCallRecord:
 
 
 @attrs.frozen
+class SkillRecord:
+    """A skill that a turn has read, as it was then."""
+
+    name: str
+    version: str
+    source: str
+    trust: str
+
+
+@attrs.frozen
 class TurnError:
     """Why a turn has no answer."""
 
@@ -90,7 +101,9 @@ class TurnRecord:
     created_at: str
     started_at: str | None = attrs.field()
     ended_at: str | None = attrs.field()
+    attachments: list[AttachmentInfo] = attrs.Factory(list)
     tool_calls: list[ToolCallRecord]
+    skills: list[SkillRecord]
     response: str | None = attrs.field()
     error: TurnError | None = None
     usage: TurnUsage

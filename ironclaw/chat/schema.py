@@ -96,4 +96,33 @@ MIGRATIONS = (
         CREATE INDEX turns_unfinished ON turns (seq) WHERE state IN ('queued', 'running', 'waiting')
         """,
     ),
+    Migration(
+        33,
+        "files that come with messages",
+        """
+        CREATE TABLE attachments (
+            turn_seq INTEGER NOT NULL REFERENCES turns (seq) ON DELETE CASCADE,
+            number INTEGER NOT NULL,
+            name TEXT NOT NULL,
+            media_type TEXT NOT NULL,
+            size INTEGER NOT NULL,
+            data BLOB NOT NULL,
+            PRIMARY KEY (turn_seq, number)
+        ) STRICT
+        """,
+    ),
+    Migration(
+        81,
+        "skills of turns",
+        """
+        CREATE TABLE turn_skills (
+            turn_seq INTEGER NOT NULL REFERENCES turns (seq) ON DELETE CASCADE,
+            name TEXT NOT NULL,
+            version TEXT NOT NULL,
+            source TEXT NOT NULL,
+            trust TEXT NOT NULL,
+            PRIMARY KEY (turn_seq, name)
+        ) STRICT
+        """,
+    ),
 )

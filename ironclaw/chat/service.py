@@ -5,19 +5,22 @@ import logging
 import secrets
 import sqlite3
 import uuid
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import TypeVar
 
+import attrs
+
 from ironclaw.agent import Agent, Compacted, Policy, Tally, Turn
-from ironclaw.chat import approval_store, commands, search, store, thread_store
+from ironclaw.chat import approval_store, attachments, commands, recall, search, store, thread_store
 from ironclaw.chat.approvals import WORDS, Approvals
+from ironclaw.chat.attachments import Attachment
 from ironclaw.chat.command_turns import CommandTurns, Models, UndoChanges
+from ironclaw.chat.ephemeral import AgentFor, EphemeralTurns
 from ironclaw.chat.models import (
     Accepted,
     History,
     Thread,
-    TurnError,
     TurnRecord,
     TurnState,
     check_message,
@@ -27,18 +30,17 @@ from ironclaw.chat.models import (
 from ironclaw.chat.store import Conversation, NewTurn
 from ironclaw.chat.worker import INTERRUPTED, TurnRunner, ending_event, ending_of
 from ironclaw.database import Database
-from ironclaw.errors import IronclawError, Unavailable
+from ironclaw.errors import Unavailable
 from ironclaw.events import Event, ThreadUpdated, UserMessage
 from ironclaw.hub import Hub
-from ironclaw.llm.models import ModelMessage
 from ironclaw.redact import redact
+from ironclaw.skills import SkillManager
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 _HISTORY_EXCHANGES = 150  # the agent summarises before there are so many
 _ALL = 1_000_000
-AgentFor = Callable[[str, str | None], Agent]
 
 
 class ChatService:
@@ -54,6 +56,7 @@ class ChatService:
         policy: Policy,
         models: Models,
         undo_changes: UndoChanges,
+        skills: SkillManager,
         check_budget: Callable[[], None],
         max_turns: int,
         turn_timeout: float,
@@ -69,12 +72,14 @@ class ChatService:
         self._agent_for = agent_for
         self._check_budget = check_budget
         self._user_id = user_id
+        self._models = models
         self._default: str | None = None
         self._accepting: set[asyncio.Task[Accepted]] = set()
         self._closed = False
         self.turns = TurnRunner(hub, database, self._answer, max_turns=max_turns, timeout=turn_timeout)
         self.approvals = Approvals(hub, database, self.turns, policy)
-        self._commands = CommandTurns(self, builtin_for, models, undo_changes)
+        self.ephemeral = EphemeralTurns(agent_for, models, check_budget)
+        self._commands = CommandTurns(self, builtin_for, models, undo_changes, skills)
 
     async def open(self) -> None:
         """Take up what the last process left: what ran is marked interrupted, what waited runs in its order."""
@@ -108,16 +113,20 @@ class ChatService:
         key: str | None = None,
         fingerprint: str = "",
         can_ask: bool = True,
+        files: Sequence[Attachment] = (),
     ) -> Accepted:
         """Take a message: when this returns it is on disk and will be answered, whoever goes away meanwhile.
 
         *key* is an idempotency key; *fingerprint* tells whether a second use of it is the same request. *can_ask* False
-        refuses tools that need an approval. Raises *Invalid* for a message that can't be taken, *BudgetSpent*, *Conflict*
-        for a key used otherwise, *DatabaseFailed* when nothing was kept.
+        refuses tools that need an approval; *files* come with the message. Raises *Invalid* for a message that can't be
+        taken, *BudgetSpent*, *Conflict* for a key used otherwise, *DatabaseFailed* when nothing was kept.
         """
         text = redact.remove_keys(check_message(text))
+        attachments.check(files, self._models.usual)
         id_, thread = message_id or str(uuid.uuid4()), thread_id or self.default_thread()
-        turn = self._new_turn(id_, thread, text, key, fingerprint, can_ask=can_ask)
+        turn = attrs.evolve(
+            self._new_turn(id_, thread, text, key, fingerprint, can_ask=can_ask), attachments=tuple(files)
+        )
         if not turn.command:
             self._check_budget()
         if self._closed:
@@ -156,7 +165,11 @@ class ChatService:
     async def _accept(self, turn: NewTurn) -> Accepted:
         state = TurnState.RUNNING if turn.command else TurnState.QUEUED
         event = UserMessage(
-            content=turn.text, thread_id=turn.thread_id, message_id=turn.message_id, idempotency_key=turn.key
+            content=turn.text,
+            thread_id=turn.thread_id,
+            message_id=turn.message_id,
+            attachments=[one.name for one in turn.attachments],
+            idempotency_key=turn.key,
         )
         stored = self._hub.publish(event, store.accept(turn, state), required=True).stored
         assert stored is not None
@@ -164,6 +177,7 @@ class ChatService:
             await stored
         except store.Replayed as replayed:
             return replayed.accepted
+        log.debug("Processing message %s: %d characters", turn.message_id, len(turn.text))
         self.turns.changes += 1
         if turn.command:
             self.turns.run_at_once(turn, self._commands.run)
@@ -184,21 +198,26 @@ class ChatService:
     # What a turn does
 
     async def _answer(self, turn: NewTurn, tally: Tally) -> AsyncGenerator[Event, None]:
-        conversation, model, resume = await self._database.read(
+        conversation, model, resume, files = await self._database.read(
             lambda db: (
                 store.conversation(db, turn.thread_id, turn.message_id, _HISTORY_EXCHANGES),
                 thread_store.model_of(db, turn.thread_id),
                 approval_store.resume_of(db, turn.message_id),
+                attachments.of_message(db, turn.message_id),
             )
         )
+        text, skill = commands.asked(turn.text)
         start = Turn(
             turn.thread_id,
             turn.message_id,
-            commands.plain(turn.text),
-            _messages(conversation),
+            text,
+            recall.messages(conversation),
             conversation.summary,
             turn.can_ask,
             resume,
+            skill=skill,
+            attached=files.text,
+            pictures=files.pictures,
         )
         try:
             async with aclosing(self._agent_for(turn.thread_id, model).run(start, tally)) as events:
@@ -209,7 +228,7 @@ class ChatService:
                 self._keep_summary(turn.thread_id, conversation, tally.compacted)
 
     def _keep_summary(self, thread_id: str, conversation: Conversation, compacted: Compacted) -> None:
-        upto = _upto(conversation, compacted.kept)
+        upto = recall.covered(conversation, compacted.kept)
         self._database.submit(store.keep_summary(thread_id, upto, compacted.summary))
 
     async def compact(self, turn: NewTurn, tally: Tally) -> tuple[int, str]:
@@ -223,7 +242,7 @@ class ChatService:
         if not conversation.exchanges:
             return 0, conversation.summary
         agent = self._agent_for(turn.thread_id, model)
-        summary, tally.usage = await agent.summarise(_messages(conversation), conversation.summary)
+        summary, tally.usage = await agent.summarise(recall.messages(conversation), conversation.summary)
         self._keep_summary(turn.thread_id, conversation, Compacted(summary, 0))
         return len(conversation.exchanges), summary
 
@@ -245,31 +264,9 @@ class ChatService:
         """Begin a new default thread."""
         self._set_default(_new_thread_id())
 
-    async def ephemeral(self, text: str, message_id: str) -> AsyncGenerator[Event, None]:
-        """Answer without a thread: nothing is stored, nobody else sees it, and leaving the iteration ends the turn."""
-        text = redact.remove_keys(check_message(text))
-        self._check_budget()
-        turn = Turn(_new_thread_id(), message_id, commands.plain(text), can_ask=False)
-        clock = asyncio.get_running_loop().time
-        started = clock()
-        tally, state, error = Tally(), TurnState.COMPLETED, None
-        try:
-            async with aclosing(self.run_alone(turn, tally)) as events:
-                async for event in events:
-                    yield event
-        except IronclawError as problem:
-            state, error = TurnState.FAILED, TurnError(problem.code, problem.message)
-        ending = ending_of(message_id, tally, state, error, round((clock() - started) * 1000))
-        yield ending_event(turn.thread_id, ending)
-
-    async def run_alone(self, turn: Turn, tally: Tally) -> AsyncGenerator[Event, None]:
-        """Run a turn that belongs to no thread, without its end: that is in *tally*.
-
-        There is no inbox, store or hub; leaving the iteration ends the turn. Raises *ProviderError* and *BudgetSpent*.
-        """
-        async with aclosing(self._agent_for(turn.thread_id, None).run(turn, tally)) as events:
-            async for event in events:
-                yield event
+    async def attachment(self, message_id: str, number: int) -> Attachment:
+        """A file that came with a message. Raises *NotFound*."""
+        return await self._database.read(lambda db: attachments.find(db, message_id, number))
 
     # Threads
 
@@ -366,24 +363,6 @@ class ChatService:
         self._closed = True
         await asyncio.gather(*self._accepting, return_exceptions=True)
         await self.turns.aclose(grace)
-
-
-def _messages(conversation: Conversation) -> tuple[ModelMessage, ...]:
-    messages = []
-    for one in conversation.exchanges:
-        messages.append(ModelMessage("user", commands.plain(one.question)))
-        if one.answer:
-            messages.append(ModelMessage("assistant", one.answer))
-    return tuple(messages)
-
-
-def _upto(conversation: Conversation, kept: int) -> int:
-    """The place of the last exchange that is not among the newest *kept* messages."""
-    for one in reversed(conversation.exchanges):
-        if kept <= 0:
-            return one.seq
-        kept -= 2 if one.answer else 1
-    return 0
 
 
 def _new_thread_id() -> str:

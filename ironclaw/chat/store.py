@@ -7,11 +7,12 @@ from typing import Any
 import attrs
 
 from ironclaw import codec
-from ironclaw.chat import search
-from ironclaw.chat.models import Accepted, ToolCallRecord, TurnError, TurnRecord, TurnState
+from ironclaw.chat import attachments, search
+from ironclaw.chat.attachments import Attachment, Told
+from ironclaw.chat.models import Accepted, SkillRecord, ToolCallRecord, TurnError, TurnRecord, TurnState
 from ironclaw.chat.thread_store import touch_thread
 from ironclaw.errors import Conflict
-from ironclaw.events import ToolCompleted, ToolStarted, TurnUsage
+from ironclaw.events import SkillUsed, ToolCompleted, ToolStarted, TurnUsage
 
 
 class Replayed(Exception):  # noqa: N818 - not an error: it takes the transaction back
@@ -35,6 +36,7 @@ class NewTurn:
     can_ask: bool = True
     key: str | None = None
     fingerprint: str = ""
+    attachments: tuple[Attachment, ...] = ()
 
 
 def accept(turn: NewTurn, state: TurnState) -> Callable[[sqlite3.Connection], None]:
@@ -55,6 +57,7 @@ def accept(turn: NewTurn, state: TurnState) -> Callable[[sqlite3.Connection], No
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
             (turn.message_id, turn.thread_id, state, turn.command, turn.can_ask, turn.text, moment),
         )
+        attachments.keep(db, turn.message_id, turn.attachments)
 
     return store
 
@@ -165,6 +168,20 @@ def complete_call(event: ToolCompleted) -> Callable[[sqlite3.Connection], None]:
     )
 
 
+def use_skill(event: SkillUsed) -> Callable[[sqlite3.Connection], None]:
+    """Keep that a turn has read a skill; once, however often it does."""
+    return lambda db: _execute(
+        db,
+        "INSERT OR IGNORE INTO turn_skills (turn_seq, name, version, source, trust)"
+        " SELECT seq, ?, ?, ?, ? FROM turns WHERE message_id = ?",
+        event.name,
+        event.version,
+        event.source,
+        event.trust,
+        event.message_id,
+    )
+
+
 @attrs.frozen
 class Unfinished:
     """A turn that the last process left. *paused*: it waited for a person, or was about to go on after the answer."""
@@ -194,11 +211,12 @@ def unfinished(db: sqlite3.Connection) -> list[Unfinished]:
 
 @attrs.frozen
 class Exchange:
-    """A message and its answer; *seq* is its place."""
+    """A message with what its files say, and its answer; *seq* is its place."""
 
     seq: int
     question: str
     answer: str
+    attached: Told
 
 
 @attrs.frozen
@@ -220,7 +238,11 @@ def conversation(db: sqlite3.Connection, thread_id: str, before: str, most: int)
         " ORDER BY seq DESC LIMIT ?",
         (thread_id, upto, before, most),
     ).fetchall()
-    return Conversation(summary, [Exchange(row[0], row[1], row[2] or "") for row in reversed(rows)])
+    files = attachments.of_turns(db, [row[0] for row in rows])
+    exchanges = [
+        Exchange(row[0], row[1], row[2] or "", files.get(row[0], attachments.NOTHING)) for row in reversed(rows)
+    ]
+    return Conversation(summary, exchanges)
 
 
 def keep_summary(thread_id: str, upto: int, summary: str) -> Callable[[sqlite3.Connection], None]:
@@ -258,9 +280,19 @@ def read_turns(
         (thread_id, before, before, limit + 1),
     ).fetchall()
     page = list(reversed(rows[:limit]))
-    calls = _calls_of(db, [row["seq"] for row in page])
+    places = [row["seq"] for row in page]
+    calls, skills, files = _calls_of(db, places), _skills_of(db, places), attachments.infos(db, places)
     keys = dict(db.execute("SELECT message_id, key FROM idempotency WHERE thread_id = ?", (thread_id,)).fetchall())
-    turns = [_turn(row, calls.get(row["seq"], []), keys.get(row["message_id"])) for row in page]
+    turns = [
+        attrs.evolve(
+            _turn(row),
+            tool_calls=calls.get(row["seq"], []),
+            skills=skills.get(row["seq"], []),
+            attachments=files.get(row["seq"], []),
+            idempotency_key=keys.get(row["message_id"]),
+        )
+        for row in page
+    ]
     return turns, page[0]["seq"] if len(rows) > limit else None
 
 
@@ -277,7 +309,18 @@ def _calls_of(db: sqlite3.Connection, turns: list[int]) -> dict[int, list[ToolCa
     return calls
 
 
-def _turn(row: sqlite3.Row, calls: list[ToolCallRecord], key: str | None) -> TurnRecord:
+def _skills_of(db: sqlite3.Connection, turns: list[int]) -> dict[int, list[SkillRecord]]:
+    marks = ",".join("?" * len(turns))
+    rows = db.execute(f"SELECT * FROM turn_skills WHERE turn_seq IN ({marks}) ORDER BY rowid", turns)  # noqa: S608
+    skills: dict[int, list[SkillRecord]] = {}
+    for row in rows:
+        used = SkillRecord(row["name"], row["version"], row["source"], row["trust"])
+        skills.setdefault(row["turn_seq"], []).append(used)
+    return skills
+
+
+def _turn(row: sqlite3.Row) -> TurnRecord:
+    """The turn without what other tables have of it."""
     tokens = row["input_tokens"], row["output_tokens"]
     return TurnRecord(
         message_id=row["message_id"],
@@ -286,7 +329,8 @@ def _turn(row: sqlite3.Row, calls: list[ToolCallRecord], key: str | None) -> Tur
         created_at=row["created_at"],
         started_at=row["started_at"],
         ended_at=row["ended_at"],
-        tool_calls=calls,
+        tool_calls=[],
+        skills=[],
         response=row["response"],
         error=TurnError(row["error_code"], row["error_message"]) if row["error_code"] else None,
         usage=TurnUsage(input_tokens=tokens[0], output_tokens=tokens[1], total_tokens=sum(tokens)),
@@ -294,5 +338,4 @@ def _turn(row: sqlite3.Row, calls: list[ToolCallRecord], key: str | None) -> Tur
         duration_ms=row["duration_ms"],
         undone=bool(row["undone"]),
         command=bool(row["command"]),
-        idempotency_key=key,
     )

@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Callable
 
 from ironclaw import codec
-from ironclaw.chat import search
+from ironclaw.chat import attachments, search
 from ironclaw.chat.models import Thread
 from ironclaw.database import get_meta, set_meta
 from ironclaw.errors import Conflict, NotFound
@@ -162,6 +162,12 @@ def _copy_turns(db: sqlite3.Connection, source: str, before: int, target: str) -
         db.execute(
             "INSERT INTO tool_calls SELECT ?, call_id, name, parameters, success, preview, duration_ms"
             " FROM tool_calls WHERE turn_seq = ?",
+            (new, seq),
+        )
+        if new is not None:
+            attachments.copy(db, seq, new)
+        db.execute(
+            "INSERT INTO turn_skills SELECT ?, name, version, source, trust FROM turn_skills WHERE turn_seq = ?",
             (new, seq),
         )
         search.add(db, str(db.execute("SELECT message_id FROM turns WHERE seq = ?", (new,)).fetchone()[0]))

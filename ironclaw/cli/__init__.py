@@ -11,9 +11,13 @@ from ironclaw.version import __version__
 _COMMANDS = {
     "run": "Start the gateway.",
     "chat": "Ask the agent once, or talk with it.",
+    "skills": "Find, look at, install and write skills.",
     "memory": "List, read, search and change the notes.",
     "status": "Say how the running gateway is.",
+    "logs": "Print the log of the running gateway, or set how much is logged.",
     "model": "Show the language model, or connect one.",
+    "doctor": "Look for what is wrong, and say what to do.",
+    "backup": "Make, check and put back copies of all that is kept.",
     "token": "Show the token, or make a new one.",
     "config": "Print every setting and where it comes from.",
     "completion": "Print a completion script for bash, zsh or fish.",

@@ -5,10 +5,13 @@ import shutil
 import socket
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ironclaw import codec
 from ironclaw.logs import give_up_stderr
-from ironclaw.services import Services
+
+if TYPE_CHECKING:
+    from ironclaw.services import Services
 
 _ANY = frozenset({"0.0.0.0", "", "::"})  # noqa: S104 - compared, not bound
 
@@ -27,7 +30,7 @@ def local_url(host: str, port: int) -> str:
     return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 
 
-def announce(services: Services, host: str, port: int) -> None:
+def announce(services: "Services", host: str, port: int) -> None:
     """Say the token, a link that signs in, and, on a terminal, how to go on from here."""
     settings = services.settings
     terminal = sys.stderr.isatty()

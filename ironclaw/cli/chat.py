@@ -1,10 +1,13 @@
 """`ironclaw chat`: ask once, or talk. Only the answer goes to stdout; all else to stderr."""
 
+import base64
 import contextlib
 import json
+import mimetypes
 import readline
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import click
@@ -19,11 +22,27 @@ _SHOWN_TURNS = 3
 @click.argument("text", required=False)
 @click.option("-m", "--message", help="the message, or its first part; - for standard input alone")
 @click.option("--thread", "thread_id", metavar="ID", help="the conversation [the default one]")
+@click.option(
+    "-f",
+    "--file",
+    "files",
+    metavar="PATH",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="a picture or a text file to send along; may be given again",
+)
 @click.option("--json", "as_json", is_flag=True, help="print one JSON document with the answer and its usage")
 @click.option("--no-approvals", is_flag=True, help="refuse tools that would ask for an approval")
 @url_option
 def command(
-    *, text: str | None, message: str | None, thread_id: str | None, as_json: bool, no_approvals: bool, url: str | None
+    *,
+    text: str | None,
+    message: str | None,
+    thread_id: str | None,
+    files: tuple[Path, ...],
+    as_json: bool,
+    no_approvals: bool,
+    url: str | None,
 ) -> None:
     """Send TEXT to the agent and print its answer; without any text, talk.
 
@@ -37,18 +56,30 @@ def command(
     if not sys.stdin.isatty():
         parts.append(sys.stdin.read())
     asked = "\n\n".join(part.strip() for part in parts if part.strip())
-    extra = {"thread_id": thread_id} if thread_id else {}
+    extra: dict[str, Any] = {"thread_id": thread_id} if thread_id else {}
+    if files:
+        extra["attachments"] = [_attached(path) for path in files]
     if no_approvals:
         extra["approvals"] = "deny"
     gateway = Gateway.find(url)
     if asked:
         sys.exit(_ask_json(gateway, asked, extra) if as_json else _ask(gateway, asked, extra))
-    if message is not None or not sys.stdin.isatty():
+    if message is not None or files or not sys.stdin.isatty():
         fail("there is no text to send.", 2)
     _talk(gateway, extra)
 
 
-def _ask(gateway: Gateway, text: str, extra: dict[str, str]) -> int:
+def _attached(path: Path) -> dict[str, str]:
+    """A file in the form of the API. One of a type that nobody knows is sent as text: the gateway looks."""
+    kind = mimetypes.guess_type(path.name)[0] or "text/plain"
+    try:
+        data = base64.b64encode(path.read_bytes()).decode()
+    except OSError as error:
+        fail(f"{path} can't be read: {error.strerror}.")
+    return {"name": path.name, "media_type": kind, "data": data}
+
+
+def _ask(gateway: Gateway, text: str, extra: dict[str, Any]) -> int:
     """Print the answer as it is written; 0, or 1 when there is none."""
     shown = False
     for event in gateway.stream("/api/chat/send", {"message": text, **extra}):
@@ -89,7 +120,7 @@ def _allowed(gateway: Gateway, event: dict[str, Any]) -> bool:
     return True
 
 
-def _ask_json(gateway: Gateway, text: str, extra: dict[str, str]) -> int:
+def _ask_json(gateway: Gateway, text: str, extra: dict[str, Any]) -> int:
     status, reply = gateway.post("/api/chat/send?wait=600", {"message": text, **extra})
     click.echo(json.dumps({"ok": status == 200, **reply}, ensure_ascii=False))
     return {200: 0, 202: EXIT_STILL_RUNNING}.get(status, 1)
@@ -108,7 +139,7 @@ def _complain(message: str) -> int:
 # Talking
 
 
-def _talk(gateway: Gateway, extra: dict[str, str]) -> None:
+def _talk(gateway: Gateway, extra: dict[str, Any]) -> None:
     """Read lines and answer them until Ctrl-D. Ctrl-C stops an answer, not the conversation."""
     history = _history(gateway, extra)
     thread_id = str(history["thread_id"])
@@ -128,7 +159,7 @@ def _talk(gateway: Gateway, extra: dict[str, str]) -> None:
             thread_id = str(_history(gateway, extra)["thread_id"])
 
 
-def _history(gateway: Gateway, extra: dict[str, str]) -> dict[str, Any]:
+def _history(gateway: Gateway, extra: dict[str, Any]) -> dict[str, Any]:
     thread = extra.get("thread_id")
     if thread is None:
         return gateway.get("/api/chat/history?limit=50")
@@ -153,7 +184,7 @@ def _lines() -> Iterator[str]:
             yield line
 
 
-def _answer(gateway: Gateway, text: str, extra: dict[str, str]) -> None:
+def _answer(gateway: Gateway, text: str, extra: dict[str, Any]) -> None:
     for event in gateway.stream("/api/chat/send", {"message": text, **extra}):
         match event["type"]:
             case "stream_chunk":

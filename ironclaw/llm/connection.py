@@ -34,7 +34,6 @@ from ironclaw.settings import Settings
 
 log = logging.getLogger(__name__)
 
-_SECRET = "model"  # noqa: S105 - the name under which the secret box has the key
 _THIS_MACHINE = ("127.0.0.1", "host.docker.internal")
 _LONGEST_MODEL = 200
 _LONGEST_KEY = 4000
@@ -188,7 +187,7 @@ class ModelConnection:
         """Go back to the built-in assistant, and forget the key. Raises *Conflict* while the model is set elsewhere."""
         self._refuse_locked()
         async with self._changing:
-            await self._box.forget(_SECRET)
+            await self._box.forget(store.SECRET)
             await self._database.write(store.delete)
             await self._switch(None)
 
@@ -219,9 +218,9 @@ class ModelConnection:
 
     async def _keep(self, endpoint: Endpoint, model: str | None) -> None:
         if endpoint.api_key:
-            await self._box.put(_SECRET, endpoint.api_key, origin=origin_of(endpoint.base_url))
+            await self._box.put(store.SECRET, endpoint.api_key, origin=origin_of(endpoint.base_url))
         else:
-            await self._box.forget(_SECRET)
+            await self._box.forget(store.SECRET)
         stored = StoredConnection(endpoint.kind, endpoint.name, endpoint.base_url, endpoint.local, model)
         await self._database.write(lambda db: store.write(db, stored))
 
@@ -245,11 +244,8 @@ class ModelConnection:
         stored = await self._database.read(store.read)
         if stored is None:
             return None
-        key = await self._box.get(_SECRET, origin=origin_of(stored.base_url))
-        endpoint = Endpoint(
-            kind=stored.kind, name=stored.name, base_url=stored.base_url, api_key=key, local=stored.local
-        )
-        return ServerLink("page", self._publish, self._dialer, endpoint, stored.model)
+        key = await self._box.get(store.SECRET, origin=origin_of(stored.base_url))
+        return ServerLink("page", self._publish, self._dialer, stored.endpoint(key), stored.model)
 
     async def _find_here(self, base_url: str) -> None:
         endpoint = attrs.evolve(KNOWN["ollama"].endpoint(), base_url=base_url)

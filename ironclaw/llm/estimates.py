@@ -7,6 +7,7 @@ from ironclaw import codec
 from ironclaw.llm.models import Delta, ModelRequest, ReasoningDelta, TextDelta, ToolCallDelta
 
 _A_MESSAGE = 16  # bytes of what stands around each one
+PICTURE = 4000  # bytes of text that a picture counts for: a page
 _UNSEEN_TOKENS = 500  # that a provider may add: it explains to the model how tools are called
 
 
@@ -15,7 +16,7 @@ def bytes_of_request(request: ModelRequest) -> int:
     size = 0
     for message in request.messages:
         texts = [message.content, *(call.name + call.arguments for call in message.tool_calls)]
-        size += _A_MESSAGE + _bytes(texts)
+        size += _A_MESSAGE + _bytes(texts) + PICTURE * len(message.pictures)
     for tool in request.tools:
         size += _A_MESSAGE + _bytes([tool.name, tool.description]) + len(_schema(tool.parameters))
     return size

@@ -21,13 +21,15 @@ class ToolCall:
 class ModelMessage:
     """One message of the conversation, in the shape that all chat models share.
 
-    A `tool` message answers the call *call_id*; an `assistant` message may carry *tool_calls*.
+    A `tool` message answers the call *call_id*; an `assistant` message may carry *tool_calls*. *pictures* of a `user`
+    message are URLs; a `data:` one holds the picture itself.
     """
 
     role: Literal["system", "user", "assistant", "tool"]
     content: str
     tool_calls: tuple[ToolCall, ...] = ()
     call_id: str | None = None
+    pictures: tuple[str, ...] = attrs.field(default=(), repr=False)
 
 
 @attrs.frozen
@@ -41,11 +43,16 @@ class ToolSpec:
 
 @attrs.frozen
 class ModelRequest:
-    """One call of a model."""
+    """One call of a model.
+
+    *options* are OpenAI's fields for how it writes (`temperature`, `response_format`, ...); a provider that has no such
+    thing leaves one out.
+    """
 
     messages: tuple[ModelMessage, ...]
     tools: tuple[ToolSpec, ...] = ()
     max_output_tokens: int | None = None
+    options: Mapping[str, Any] = attrs.field(factory=dict)
 
 
 @attrs.frozen

@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 import orjson
 
-from ironclaw.errors import ProviderError
+from ironclaw.errors import Invalid, ProviderError
 from ironclaw.llm.chunks import arguments_object, count, items, mapping, parse, text
 from ironclaw.llm.endpoint import Endpoint, ModelInfo, Timeouts
 from ironclaw.llm.failures import Failures
@@ -29,6 +29,7 @@ DEFAULT_CONTEXT = (
     8192  # tokens; Ollama's own default cuts a conversation with tools, and a model's most may fill the memory
 )
 _PS_TIMEOUT = 5.0
+_SAME_OPTIONS = frozenset({"temperature", "top_p", "seed", "stop", "presence_penalty", "frequency_penalty"})
 
 
 class OllamaProvider:
@@ -71,7 +72,8 @@ class OllamaProvider:
         return _full_name(self.model) in loaded
 
     def _body(self, request: ModelRequest) -> dict[str, Any]:
-        options = {"num_ctx": self.abilities.context_tokens}
+        options: dict[str, Any] = {"num_ctx": self.abilities.context_tokens}
+        options |= {name: value for name, value in request.options.items() if name in _SAME_OPTIONS}
         if request.max_output_tokens is not None:
             options["num_predict"] = request.max_output_tokens
         body: dict[str, Any] = {
@@ -80,6 +82,8 @@ class OllamaProvider:
             "stream": True,
             "options": options,
         }
+        if form := _format(mapping(request.options.get("response_format"))):
+            body["format"] = form
         if request.tools and self.abilities.tools is not False:
             body["tools"] = [tool_form(spec) for spec in request.tools]
         return body
@@ -136,6 +140,13 @@ async def show(http: ModelHTTP, endpoint: Endpoint, model: str, *, timeout: floa
     return Abilities(sizes[0] if sizes else None, "tools" in skills if isinstance(skills, list) else None)
 
 
+def _format(asked: dict[str, Any]) -> Any:
+    """Ollama's word for the form of a reply."""
+    if asked.get("type") == "json_schema":
+        return mapping(asked.get("json_schema")).get("schema")
+    return "json" if asked.get("type") == "json_object" else None
+
+
 def _full_name(model: str) -> str:
     return model if ":" in model.rpartition("/")[2] else f"{model}:latest"
 
@@ -146,6 +157,8 @@ def _messages(messages: Iterable[ModelMessage]) -> list[dict[str, Any]]:
     forms = []
     for message in messages:
         form: dict[str, Any] = {"role": message.role, "content": message.content}
+        if message.pictures:
+            form["images"] = [_picture(url) for url in message.pictures]
         if message.tool_calls:
             names.update({call.call_id: call.name for call in message.tool_calls})
             form["tool_calls"] = [
@@ -156,3 +169,11 @@ def _messages(messages: Iterable[ModelMessage]) -> list[dict[str, Any]]:
             form |= {"tool_name": names.get(message.call_id, ""), "tool_call_id": message.call_id}
         forms.append(form)
     return forms
+
+
+def _picture(url: str) -> str:
+    """The picture in a `data:` URL, as base64. Raises *Invalid* for another: Ollama fetches nothing."""
+    head, _, data = url.partition(",")
+    if not head.startswith("data:") or not head.endswith(";base64"):
+        raise Invalid("Ollama takes pictures as `data:` URLs in base64 only.", code="unsupported_content")
+    return data

@@ -82,6 +82,7 @@ class OpenAIProvider:
 
     def _body(self, request: ModelRequest) -> dict[str, Any]:
         body: dict[str, Any] = {
+            **request.options,
             "model": self.model,
             "messages": [_message(message) for message in request.messages],
             "stream": True,
@@ -189,6 +190,9 @@ def tool_form(spec: ToolSpec) -> dict[str, Any]:
 
 def _message(message: ModelMessage) -> dict[str, Any]:
     form: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.pictures:
+        words = [{"type": "text", "text": message.content}] if message.content else []
+        form["content"] = [*words, *({"type": "image_url", "image_url": {"url": url}} for url in message.pictures)]
     if message.tool_calls:
         form["content"] = message.content or None
         form["tool_calls"] = [_call(call) for call in message.tool_calls]

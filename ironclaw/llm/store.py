@@ -5,7 +5,9 @@ import sqlite3
 import attrs
 
 from ironclaw.database import Migration
-from ironclaw.llm.endpoint import Kind
+from ironclaw.llm.endpoint import Endpoint, Kind
+
+SECRET = "model"  # noqa: S105 - the name under which the secret box has the key
 
 MIGRATIONS = (
     Migration(
@@ -34,6 +36,10 @@ class StoredConnection:
     base_url: str
     local: bool
     model: str | None
+
+    def endpoint(self, api_key: str | None) -> Endpoint:
+        """The same as what calls are made to."""
+        return Endpoint(kind=self.kind, name=self.name, base_url=self.base_url, api_key=api_key, local=self.local)
 
 
 def read(db: sqlite3.Connection) -> StoredConnection | None:

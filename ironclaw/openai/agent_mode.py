@@ -10,6 +10,7 @@ from contextlib import aclosing
 
 from ironclaw.agent import Tally, Turn
 from ironclaw.agent.calls import NOBODY
+from ironclaw.chat import attachments
 from ironclaw.chat.service import ChatService
 from ironclaw.errors import BudgetSpent, Invalid, IronclawError, ProviderError
 from ironclaw.events import (
@@ -37,12 +38,17 @@ from ironclaw.llm.models import (
     Waiting,
 )
 from ironclaw.llm.provider import Provider
+from ironclaw.openai.calls import Writing
 from ironclaw.redact import redact
 
 _CAN_ALLOW = (
     "needs your approval, which can't be given here, so it was not run."
     " Ask for it in a conversation on the gateway's own page: there you can allow it."
 )
+_LOOK = "(a picture)"  # what a message says that has nothing but one
+
+
+_AS_USUAL = Writing()
 
 
 class AgentMode:
@@ -58,39 +64,42 @@ class AgentMode:
         messages: Sequence[ModelMessage],
         *,
         tools: Sequence[ToolSpec] = (),
+        writing: Writing = _AS_USUAL,
         thread_id: str | None = None,
         side_call: bool = False,
     ) -> AsyncGenerator[Delta, None]:
         """The reply, piece by piece; the last piece is `Finished`, with the usage of all the turn's calls.
 
-        *tools* are the client's own. A *side_call* (for a title, say) is answered by the model alone, without tools and
-        thread. Raises *Invalid* for a conversation that can't be taken, *ProviderError*, *BudgetSpent*.
+        *tools* are the client's own, *writing* is how it wants each reply of the model. A *side_call* (for a title, say) is
+        answered by the model alone, without tools and thread. Raises *Invalid* for a conversation that can't be taken,
+        *ProviderError*, *BudgetSpent*.
         """
         if side_call:
-            source = self._ask_plainly(messages)
+            source = self._ask_plainly(messages, writing)
         elif thread_id is None:
-            source = self._run_alone(messages, tools)
+            source = self._run_alone(messages, tools, writing)
         else:
             source = self._run_in_thread(messages, tools, thread_id)
         async with aclosing(source) as deltas:
             async for delta in deltas:
                 yield delta
 
-    async def _ask_plainly(self, messages: Sequence[ModelMessage]) -> AsyncGenerator[Delta, None]:
+    async def _ask_plainly(self, messages: Sequence[ModelMessage], writing: Writing) -> AsyncGenerator[Delta, None]:
         model = self._plain_model()
         if model is None:  # the built-in assistant knows no titles, and front ends have their own without one
             yield Finished("stop")
             return
-        async with aclosing(model.stream(ModelRequest(tuple(messages)))) as deltas:
+        request = ModelRequest(tuple(messages), (), writing.most_output, writing.options)
+        async with aclosing(model.stream(request)) as deltas:
             async for delta in deltas:
                 yield delta
 
     async def _run_alone(
-        self, messages: Sequence[ModelMessage], tools: Sequence[ToolSpec]
+        self, messages: Sequence[ModelMessage], tools: Sequence[ToolSpec], writing: Writing
     ) -> AsyncGenerator[Delta, None]:
-        turn, tally = turn_of(messages, tools), Tally()
+        turn, tally = turn_of(messages, tools, writing), Tally()
         refused: list[str] = []
-        async with aclosing(self._chat.run_alone(turn, tally)) as events:
+        async with aclosing(self._chat.ephemeral.run(turn, tally)) as events:
             async for event in events:
                 for delta in _deltas(event, refused):
                     yield delta
@@ -108,12 +117,15 @@ class AgentMode:
                 field="tools",
                 code="unsupported_parameter",
             )
-        text = messages[_last_user(messages)].content
+        message = messages[_last_user(messages)]
+        files = attachments.from_urls(message.pictures, "messages")
         message_id = str(uuid.uuid4())
         refused: list[str] = []
         # Subscribed before it is accepted, so that not even its first event is missed.
         with self._hub.subscribe(message_id=message_id) as subscription:
-            await self._chat.accept(text, thread_id=thread_id, message_id=message_id, can_ask=False)
+            await self._chat.accept(
+                message.content or _LOOK, thread_id=thread_id, message_id=message_id, can_ask=False, files=files
+            )
             async for released in subscription:
                 if isinstance(released.event, TurnEnd):
                     for delta in _ending(_tally_of(released.event), refused):
@@ -123,7 +135,7 @@ class AgentMode:
                     yield delta
 
 
-def turn_of(messages: Sequence[ModelMessage], tools: Sequence[ToolSpec]) -> Turn:
+def turn_of(messages: Sequence[ModelMessage], tools: Sequence[ToolSpec], writing: Writing = _AS_USUAL) -> Turn:
     """A client's conversation as a turn: what the last message of the user asks for. Raises *Invalid* without one."""
     said = [message for message in messages if message.role != "system"]
     at = _last_user(said)
@@ -137,6 +149,9 @@ def turn_of(messages: Sequence[ModelMessage], tools: Sequence[ToolSpec]) -> Turn
         client_tools=tuple(tools),
         since=tuple(said[at + 1 :]),
         instructions="\n\n".join(message.content for message in messages if message.role == "system"),
+        options=writing.options,
+        most_output=writing.most_output,
+        pictures=said[at].pictures,
     )
 
 

@@ -9,12 +9,32 @@ import orjson
 from ironclaw import codec
 from ironclaw.errors import BadRequest, Invalid
 from ironclaw.llm.chunks import count, mapping
+from ironclaw.llm.estimates import PICTURE
 
 _LONGEST_MODEL = 500
 _DEEPEST = 200  # objects and lists in each other, of which JSON is written up to 254
 _BIGGEST = float(1 << 63)
-_PICTURE = 4000  # bytes of text that a picture or a sound in the call counts for
 _OUTPUT_FIELDS = ("max_completion_tokens", "max_tokens")
+_OPTIONS = (
+    "temperature",
+    "top_p",
+    "stop",
+    "seed",
+    "presence_penalty",
+    "frequency_penalty",
+    "logit_bias",
+    "response_format",
+    "reasoning_effort",
+    "verbosity",
+)
+
+
+@attrs.frozen
+class Writing:
+    """How a client wants the replies of a model: OpenAI's *options*, and at most so many tokens."""
+
+    options: Mapping[str, Any] = attrs.field(factory=dict)
+    most_output: int | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -38,8 +58,7 @@ class Call:
     @property
     def most_output(self) -> int | None:
         """How many tokens the reply may have, all its choices together; None where the call does not say it."""
-        asked = (count(self.fields.get(name)) for name in _OUTPUT_FIELDS)
-        most = next((one for one in asked if one), None)
+        most = self.writing.most_output
         return most and most * self.choices
 
     @property
@@ -47,12 +66,19 @@ class Call:
         """How many replies it asks for."""
         return count(self.fields.get("n")) or 1
 
+    @property
+    def writing(self) -> Writing:
+        """How the replies are to be, for whoever writes them in place of a server of OpenAI's protocol."""
+        given = {name: self.fields[name] for name in _OPTIONS if self.fields.get(name) is not None}
+        most = next((one for name in _OUTPUT_FIELDS if (one := count(self.fields.get(name)))), None)
+        return Writing(given, most)
+
     def size(self) -> int:
         """The bytes that a model gets to read, about: pictures count as a page of text."""
         size = len(self.raw)
         for value in _values(self.fields):
-            if isinstance(value, str) and len(value) > _PICTURE and value.startswith("data:"):
-                size += _PICTURE - len(value)
+            if isinstance(value, str) and len(value) > PICTURE and value.startswith("data:"):
+                size += PICTURE - len(value)
         return size
 
     def sent_as(self, model: str, *, usage: bool, more: Mapping[str, Any]) -> bytes:

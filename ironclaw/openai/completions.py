@@ -8,7 +8,7 @@ from ironclaw.llm.connection import ModelConnection
 from ironclaw.llm.link import Link
 from ironclaw.llm.metered import Meter, MeteredProvider
 from ironclaw.llm.models import Delta, ModelMessage, ModelRequest, ToolSpec
-from ironclaw.openai.calls import Call
+from ironclaw.openai.calls import Call, Writing
 from ironclaw.openai.messages import read_messages, read_tools
 from ironclaw.openai.names import AGENT, answered_by
 from ironclaw.openai.relay import Answer, Relay
@@ -22,7 +22,13 @@ class Agent(Protocol):
     """The agent as a model."""
 
     def stream(
-        self, messages: Sequence[ModelMessage], *, tools: Sequence[ToolSpec], thread_id: str | None, side_call: bool
+        self,
+        messages: Sequence[ModelMessage],
+        *,
+        tools: Sequence[ToolSpec],
+        writing: Writing,
+        thread_id: str | None,
+        side_call: bool,
     ) -> AsyncGenerator[Delta, None]:
         """Its reply; *tools* are the client's own, *side_call* asks for text alone."""
         ...
@@ -78,7 +84,9 @@ class Completions:
     async def _by_agent(self, call: Call, link: Link | None, thread_id: str | None, side_call: bool) -> Answer:
         messages = read_messages(call.fields["messages"])
         tools = read_tools(call.fields.get("tools"))
-        deltas = self._agent.stream(messages, tools=tools, thread_id=thread_id, side_call=side_call)
+        deltas = self._agent.stream(
+            messages, tools=tools, writing=call.writing, thread_id=thread_id, side_call=side_call
+        )
         model = _BUILTIN if link is None else link.model or AGENT
         return await _rendered(call, deltas, model, _FINGERPRINT if link is None else None)
 
@@ -86,7 +94,8 @@ class Completions:
         """The host program's own model: it speaks our protocol, not OpenAI's."""
         provider = link.provider()
         messages = read_messages(call.fields["messages"])
-        request = ModelRequest(messages, read_tools(call.fields.get("tools")), call.most_output)
+        writing = call.writing
+        request = ModelRequest(messages, read_tools(call.fields.get("tools")), writing.most_output, writing.options)
         metered = MeteredProvider(provider, self._meter, "v1", None)
         return await _rendered(call, metered.stream(request), provider.model)
 

@@ -7,11 +7,12 @@ from ironclaw.errors import Invalid
 from ironclaw.llm.chunks import arguments, items, mapping, text
 from ironclaw.llm.models import ModelMessage, ToolCall, ToolSpec
 
+_PICTURE = "image_url"
 _TEXT_PARTS = frozenset({"text", "input_text", "output_text", "refusal"})
 
 
 def read_messages(listed: Sequence[Mapping[str, Any]]) -> tuple[ModelMessage, ...]:
-    """The conversation. Raises *Invalid* that names the message: of an unknown role, or with more than text in it."""
+    """The conversation. Raises *Invalid* that names the message: of an unknown role, or with a part that we can't take."""
     return tuple(_message(one, f"messages[{at}]") for at, one in enumerate(listed))
 
 
@@ -21,12 +22,13 @@ def read_tools(listed: Any) -> tuple[ToolSpec, ...]:
 
 
 def _message(message: Mapping[str, Any], where: str) -> ModelMessage:
-    content = _content(message.get("content"), f"{where}.content")
-    match message.get("role"):
+    role = message.get("role")
+    content = _content(message.get("content"), f"{where}.content", pictures=role == "user")
+    match role:
         case "system" | "developer":
             return ModelMessage("system", content)
         case "user":
-            return ModelMessage("user", content)
+            return ModelMessage("user", content, pictures=_pictures(message.get("content"), f"{where}.content"))
         case "assistant":
             return ModelMessage("assistant", content, tuple(map(_call, items(message.get("tool_calls")))))
         case "tool":
@@ -39,19 +41,34 @@ def _message(message: Mapping[str, Any], where: str) -> ModelMessage:
             )
 
 
-def _content(content: Any, where: str) -> str:
+def _content(content: Any, where: str, *, pictures: bool) -> str:
     if content is None or isinstance(content, str):
         return content or ""
     if not isinstance(content, list):
         raise Invalid(f"`{where}` must be text or a list of parts.", field=where, code="invalid_type")
-    return "\n".join(_part(mapping(part), f"{where}[{at}]") for at, part in enumerate(content))
+    parts = [(mapping(part), f"{where}[{at}]") for at, part in enumerate(content)]
+    return "\n".join(_part(part, at) for part, at in parts if not (pictures and part.get("type") == _PICTURE))
+
+
+def _pictures(content: Any, where: str) -> tuple[str, ...]:
+    """The URLs of the pictures among the parts of a message."""
+    found = []
+    for at, part in enumerate(items(content)):
+        if mapping(part).get("type") == _PICTURE:
+            url = text(mapping(mapping(part).get("image_url")).get("url"))
+            if not url.startswith(("data:image/", "https://", "http://")):
+                at_part = f"{where}[{at}].image_url.url"
+                raise Invalid(f"`{at_part}` must be a picture's URL.", field=at_part, code="invalid_value")
+            found.append(url)
+    return tuple(found)
 
 
 def _part(part: Mapping[str, Any], where: str) -> str:
     kind = text(part.get("type"))
     if kind not in _TEXT_PARTS:
         raise Invalid(
-            f"`{where}` is {kind or 'no known part'}, but this model reads text only. Name another model in `model`.",
+            f"`{where}` is {kind or 'no known part'}, but here only text is read, and of users pictures. Name another model"
+            " in `model`.",
             field=where,
             code="unsupported_content",
         )

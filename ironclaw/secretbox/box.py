@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 import secrets
+import sqlite3
 from pathlib import Path
 
 from ironclaw import codec
@@ -106,6 +107,21 @@ class SecretBox:
             raise Unavailable(
                 f"{self._key_path} is damaged. Put a copy of it back; or delete it, and enter all secrets anew."
             ) from None
+
+
+def read_secret(db: sqlite3.Connection, home: Path, name: str, *, origin: str) -> str | None:
+    """A secret from the files of a home that nobody need run on; None where there is none, or it can't be opened."""
+    from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - see _seal
+
+    row = store.read(db, name)
+    if row is None or row.origin != origin:
+        return None
+    try:
+        value = _unseal(_parse_key((home / "secrets.key").read_bytes()), row.sealed, _bound(name, origin))
+    except (OSError, _UnusableKeyError, InvalidTag, ValueError):
+        return None
+    redact.add(value)
+    return value
 
 
 def _parse_key(data: bytes) -> bytes:

@@ -47,3 +47,8 @@ def write(db: sqlite3.Connection, name: str, secret: SealedSecret) -> None:
 def delete(db: sqlite3.Connection, name: str) -> None:
     """Forget a secret; nothing happens where there is none."""
     db.execute("DELETE FROM secrets WHERE name = ?", (name,))
+
+
+def delete_all(db: sqlite3.Connection) -> None:
+    """Forget all of them, in a copy of the database that is to leave this machine."""
+    db.execute("DELETE FROM secrets")

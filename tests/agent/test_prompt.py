@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ironclaw.agent.prompt import SMALL_CONTEXT, Briefing, fitting, mark
+from ironclaw.agent.marks import mark
+from ironclaw.agent.prompt import SMALL_CONTEXT, Briefing, fitting
 from ironclaw.memory.workspace import Workspace
 
 IDENTITY = ("IDENTITY.md", "SOUL.md", "USER.md", "AGENTS.md")

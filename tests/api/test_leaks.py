@@ -24,7 +24,7 @@ WRONG = "canary-wrong-fedcba9876543210"
 BROKEN = """
 import asyncio
 from ironclaw import logs
-from ironclaw.cli import run
+from ironclaw.cli import serve
 from ironclaw.gateway import Gateway
 from ironclaw.settings import Settings
 
@@ -40,7 +40,7 @@ class Broken(Gateway):
 
 settings = Settings.load()
 logs.install(settings.log_level, settings.log_format)
-raise SystemExit(asyncio.run(run._serve(Broken(settings))))
+raise SystemExit(asyncio.run(serve.serve(Broken(settings))))
 """
 SETTINGS = {
     "GATEWAY_AUTH_TOKEN": REAL,

@@ -15,6 +15,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from conftest import TOKEN
 from gateway_process import GatewayProcess
 from llm.stand_in_process import StandInProcess, run_stand_in  # noqa: F401
+from noun_calls import noun_calls
 from test_auth import UPGRADE, Reply, exchange, page_paths
 
 from ironclaw.api.openapi import describe
@@ -154,23 +155,6 @@ def test_the_check_of_replies_sees_every_kind_of_difference() -> None:
     )
 
 
-def memory_calls(call: Callable[..., Any]) -> None:
-    """The same for the routes of notes."""
-    call("POST", "/api/memory/write", {"path": "a.md", "content": "one\n"})
-    call("POST", "/api/memory/append", {"path": "a.md", "text": "TODO two"})
-    call("PUT", "/api/memory/raw", {"not": "read"}, query="?path=a.md")
-    version = call("GET", "/api/memory/versions", query="?path=a.md")["versions"][-1]["id"]
-    call("GET", "/api/memory/versions", query=f"?path=a.md&id={version}")
-    call("GET", "/api/memory/versions", query=f"?path=a.md&id={version}&diff=now")
-    call("POST", "/api/memory/restore", {"path": "a.md", "id": version})
-    call("GET", "/api/memory/read", query="?path=a.md")
-    call("POST", "/api/memory/move", {"path": "a.md", "to": "b/c.md"})
-    call("GET", "/api/memory/list", query="?path=b")
-    call("GET", "/api/memory/tree")
-    call("GET", "/api/memory/search", query="?query=todo&context=1")
-    call("DELETE", "/api/memory/raw", query="?path=b/c.md")
-
-
 def openai_calls(call: Callable[..., Any]) -> None:
     """The same for the OpenAI-compatible routes."""
     call("POST", "/v1/chat/completions", {"model": "gpt-4", "messages": [{"role": "user", "content": "Hi"}]})
@@ -190,7 +174,7 @@ def happy_calls(gateway: GatewayProcess, model: StandInProcess) -> list[tuple[Ro
 
     def call(method: str, path: str, body: Any = None, *, id_: str = "", query: str = "") -> Any:
         row = rows[method, path]
-        target = path.replace("{id}", id_) + query
+        target = path.replace("{id}", id_).replace("{name}", id_) + query
         data = b"" if body is None else json.dumps(body).encode()
         reply = exchange(gateway, method, target, body=data, token=None if row.open else "")
         replies.append((row, reply))
@@ -211,7 +195,7 @@ def happy_calls(gateway: GatewayProcess, model: StandInProcess) -> list[tuple[Ro
     call("GET", "/api/chat/search", query="?query=help&limit=1")
     call("GET", "/api/chat/threads/{id}/export", id_=thread)
     call("DELETE", "/api/chat/threads/{id}", id_=thread)
-    memory_calls(call)
+    noun_calls(call)
     call("PUT", "/api/model", {"address": f"{model.url}/v1", "model": "obedient"})
     openai_calls(call)
     asks = json.dumps({"message": 'call WebFetch {"url": "http://a.example"}'}).encode()
@@ -225,10 +209,11 @@ def happy_calls(gateway: GatewayProcess, model: StandInProcess) -> list[tuple[Ro
     call("DELETE", "/api/model")
     for path in ("/api/model", "/api/model/available", "/api/model/discover"):
         call("GET", path)
+    call("POST", "/api/logs/level", {"level": "debug"})
     call("GET", "/api/usage", query="?days=2")
     call("PUT", "/api/budget", {"day_usd": 5, "month_usd": None})
     call("GET", "/api/budget")
-    for path in ("/api/status", "/api/health", "/healthz", "/readyz", "/api", "/api/openapi.json"):
+    for path in ("/api/logs/level", "/api/status", "/api/health", "/healthz", "/readyz", "/api", "/api/openapi.json"):
         call("GET", path)
     return replies
 
@@ -243,6 +228,7 @@ def test_every_reply_is_as_openapi_says(gateway: GatewayProcess, stand_in: Stand
         (row.method, row.path)
         for row in ROUTES
         if row.status != 101 and (row.method == "POST" or not row.streams) and row.also != ("*/*",)
+        if row.path != "/metrics"  # Prometheus has its own text
     }
     for row, reply in replies:
         assert reply.status == row.status, (row.path, reply.body)
@@ -266,7 +252,7 @@ def test_a_reply_of_another_media_type_is_described_too(gateway: GatewayProcess)
 def test_every_failure_is_as_openapi_says(gateway: GatewayProcess, row: Route) -> None:
     document = describe(ROUTES, "")
     responses = document["paths"][row.path][row.method.lower()]["responses"]
-    path = row.path.replace("{id}", "nothing")
+    path = row.path.replace("{id}", "nothing").replace("{name}", "nothing")
     failures = [exchange(gateway, row.method, path, token="wrong")]
     if row.body is not None:
         failures += [exchange(gateway, row.method, path, body=body) for body in (b"{", b"[]", b'{"zzz": 1}', b"\xff")]
@@ -330,7 +316,7 @@ def test_405_says_what_is_allowed(gateway: GatewayProcess) -> None:
             by_path[row.path].add("HEAD")
     for path, methods in by_path.items():
         for method in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"} - methods:
-            reply = exchange(gateway, method, path.replace("{id}", "x"))
+            reply = exchange(gateway, method, re.sub(r"{\w+}", "x", path))
             assert (reply.status, reply.headers["allow"]) == (405, ", ".join(sorted(methods))), (method, path)
             if method != "HEAD":
                 assert ", ".join(sorted(methods)) in reply.json()["error"]["message"]

@@ -26,7 +26,7 @@ def slow(gateway_process: Callable[..., GatewayProcess], tmp_path: Path) -> Gate
     workspace = tmp_path / "home" / "workspace"
     workspace.mkdir(parents=True)
     (workspace / "long.md").write_text(" ".join(f"word{number}" for number in range(400)) + "\n")
-    return gateway_process(BUILTIN_WORD_DELAY="0.2", GATEWAY_SHUTDOWN_GRACE="0.2").start()
+    return gateway_process(BUILTIN_WORD_DELAY="0.6", GATEWAY_SHUTDOWN_GRACE="0.2").start()
 
 
 def environment(gateway: GatewayProcess, **more: str) -> dict[str, str]:
@@ -69,6 +69,14 @@ def test_json_is_one_document_with_answer_and_usage(gateway: GatewayProcess) -> 
     reply = json.loads(done.stdout)
     assert (done.returncode, reply["ok"], reply["state"]) == (0, True, "completed")
     assert reply["response"]["usage"]["total_tokens"] > 0
+
+
+def test_files_go_along_or_it_is_said_why_not(gateway: GatewayProcess, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("milk")
+    done = run(gateway, "chat", "-f", str(tmp_path / "list.txt"), "what is it?")
+    assert done.returncode == 1
+    assert "Connect a language model first" in done.stderr  # it arrived: only a model can read it
+    assert run(gateway, "chat", "-f", str(tmp_path / "none.txt"), "what?").returncode == 2
 
 
 def test_no_text_is_a_usage_error(gateway: GatewayProcess) -> None:

@@ -198,6 +198,7 @@ def test_points_03_04_05_07_19_25_sizes_colours_contrast_targets_and_words_of_ev
     assert len(colours) <= 16, colours
 
 
+@pytest.mark.alone
 def test_points_01_02_06_the_first_second(look: Callable[..., Page], gateway: GatewayProcess) -> None:
     for scheme in ("light", "dark"):
         page = look(1280, scheme)
@@ -272,6 +273,7 @@ def test_points_09_14_own_text_is_there_at_once_and_stop_waits_for_the_server(
     expect(page.locator(".prose").last).to_contain_text("word3")
 
 
+@pytest.mark.alone
 def test_point_10_a_fast_answer_blocks_nothing_and_keeps_what_is_finished(
     look: Callable[..., Page], start: Callable[..., GatewayProcess]
 ) -> None:
@@ -290,6 +292,7 @@ def test_point_10_a_fast_answer_blocks_nothing_and_keeps_what_is_finished(
     assert max(page.evaluate("window.long"), default=0) <= 100
 
 
+@pytest.mark.alone
 def test_points_11_12_reading_and_selecting_are_not_disturbed_by_new_text(
     look: Callable[..., Page], start: Callable[..., GatewayProcess]
 ) -> None:

@@ -310,3 +310,40 @@ async def test_s64_the_agent_s_answers_are_counted_with_the_chat_messages(
     assert int(response.headers["Retry-After"]) > 0
     other = await client.post("/v1/chat/completions", json={"model": "scripted-1", "messages": [user("five")]})
     assert other.status == 200  # a model without the agent is no chat message
+
+
+# Pictures, and how replies are to be written
+
+
+SEEN = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+
+
+async def test_the_agent_sees_pictures(make_client: MakeClient, settings: Settings) -> None:
+    model = ScriptedModel(say("A cat."))
+    client = await make_client(settings, llm=model)
+    parts = {"role": "user", "content": [{"type": "text", "text": "What is it?"}, SEEN]}
+    await answer(client, parts)
+    await answer(client, parts, metadata={"thread_id": "t"})
+    for request in model.requests:
+        told = request.messages[-1]
+        assert (told.content, told.pictures) == ("What is it?", (SEEN["image_url"]["url"],))
+    assert [len(one["attachments"]) for one in await history(client, "t")] == [1]
+
+
+async def test_a_picture_that_is_none_or_not_the_user_s_is_refused(make_client: MakeClient, settings: Settings) -> None:
+    client = await make_client(settings, llm=ScriptedModel(say("Yes.")))
+    odd = {"type": "image_url", "image_url": {"url": "file:///etc/passwd"}}
+    status, error = await refusal(client, {"role": "user", "content": [odd]})
+    assert (status, error["param"]) == (400, "messages[0].content[0].image_url.url")
+    status, error = await refusal(client, user("?"), {"role": "assistant", "content": [SEEN]}, user("?"))
+    assert (status, error["param"]) == (400, "messages[1].content[0]")
+
+
+async def test_what_a_client_asks_of_the_writing_reaches_the_model(make_client: MakeClient, settings: Settings) -> None:
+    model = ScriptedModel(say("{}"))
+    client = await make_client(settings, llm=model)
+    asked = {"temperature": 0.1, "seed": 7, "stop": ["END"], "response_format": {"type": "json_object"}}
+    await answer(client, user("?"), max_tokens=50, **asked)
+    assert (model.requests[0].options, model.requests[0].max_output_tokens) == (asked, 50)
+    await answer(client, user("?"))
+    assert (model.requests[1].options, model.requests[1].max_output_tokens) == ({}, None)

@@ -191,7 +191,8 @@ def test_messages_are_read_in_all_their_forms() -> None:
         ({"role": "king"}, "messages[0].role", "invalid_value"),
         ({}, "messages[0].role", "invalid_value"),
         ({"role": "user", "content": 1}, "messages[0].content", "invalid_type"),
-        ({"role": "user", "content": [{"type": "image_url"}]}, "messages[0].content[0]", "unsupported_content"),
+        ({"role": "user", "content": [{"type": "image_url"}]}, "messages[0].content[0].image_url.url", "invalid_value"),
+        ({"role": "tool", "content": [{"type": "image_url"}]}, "messages[0].content[0]", "unsupported_content"),
         ({"role": "user", "content": [{"type": "text"}, 1]}, "messages[0].content[1]", "unsupported_content"),
     ],
 )

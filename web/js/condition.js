@@ -12,10 +12,10 @@ export function conditionText(status) {
   return `${how} Up ${roughly(status.uptime_seconds)}.`;
 }
 
-/** @returns {{name: string, reason: string}[]} what is not well, and why */
+/** @returns {{name: string, reason: string}[]} what is not well, and why; the model's own card says the rest of it */
 export function unwellTexts({ parts, model }) {
   const unwell = Object.entries(parts)
-    .filter(([, { state }]) => state !== "ok")
+    .filter(([name, { state }]) => state !== "ok" && name !== "model")
     .map(([name, { reason }]) => ({ name: `${name.charAt(0).toUpperCase()}${name.slice(1)}:`, reason: reason ?? "It is not well." }));
   if (!WELL.has(model.state)) unwell.push({ name: "Model:", reason: `${modelText(model)}. Below is what to do.` });
   return unwell;

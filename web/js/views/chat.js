@@ -2,6 +2,7 @@
 
 import { fromTemplate, part } from "../dom.js";
 import { budgetText } from "../money.js";
+import { takeWords } from "../outbox.js";
 import { addressOf, placeOf, readRoute } from "../route.js";
 import { Conversation } from "./conversation.js";
 import { troubleText } from "./notice.js";
@@ -30,7 +31,9 @@ export default class ChatView {
     const [first, back] = [this.#conversation === null, !this.#shown];
     this.#shown = true;
     this.#moved({ back });
-    if (first) this.#conversation.composer.focus();
+    const words = takeWords();
+    if (words !== null) this.#conversation.composer.fill(words);
+    else if (first) this.#conversation.composer.focus();
   }
 
   leave() {

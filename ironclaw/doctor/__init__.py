@@ -1,0 +1,1 @@
+"""Looks for what is wrong with an installation, from inside (`ironclaw doctor`) and through its address (`--url`)."""

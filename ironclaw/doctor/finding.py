@@ -1,0 +1,60 @@
+"""What a check has found: one line that says what, why, and what to do. Which checks there are: `examination.py`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import attrs
+
+from ironclaw.settings import Settings
+
+State = Literal["ok", "warning", "failure"]
+EXIT = {"ok": 0, "warning": 1, "failure": 2}
+
+
+@attrs.frozen
+class Finding:
+    """One line of the report. *fix* says what to do; empty where all is well."""
+
+    check: str
+    state: State
+    what: str
+    fix: str = ""
+
+
+@attrs.frozen
+class Patient:
+    """What is examined: the settings as the gateway would read them here, and the home."""
+
+    settings: Settings
+    home: Path
+
+    @property
+    def workspace(self) -> Path:
+        """The folder of the notes."""
+        return self.settings.workspace or self.home / "workspace"
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file."""
+        return self.home / "ironclaw.db"
+
+
+def ok(check: str, what: str) -> list[Finding]:
+    """All is well."""
+    return [Finding(check, "ok", what)]
+
+
+def warning(check: str, what: str, fix: str) -> list[Finding]:
+    """It works, but not as well as it should, or not for long."""
+    return [Finding(check, "warning", what, fix)]
+
+
+def failure(check: str, what: str, fix: str) -> list[Finding]:
+    """It does not work, or is not safe."""
+    return [Finding(check, "failure", what, fix)]
+
+
+def worst(findings: Sequence[Finding]) -> State:
+    """The state of all of them together."""
+    return max((finding.state for finding in findings), key=lambda state: EXIT[state], default="ok")
