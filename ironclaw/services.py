@@ -114,10 +114,9 @@ async def open_services(
         slots = StreamSlots(settings.max_streams)
         builtin, model = await ground.models(llm)
         extensions = await ground.extensions()
-        status = ground.status(workspace, search, slots, model)
-        status.add_part("extensions", lambda: _extensions_part(extensions))
-        own = (*memory_tools(workspace, search), TIME, status.tool(), *ground.tools(skills), *tools)
-        agents = await ground.agents(builtin, model, Toolbox(own, (extensions,)), Briefing(workspace, skills))
+        status = ground.status(workspace, search, slots, model, extensions)
+        own_tools = (*memory_tools(workspace, search), TIME, status.tool(), *ground.tools(skills), *tools)
+        agents = await ground.agents(builtin, model, Toolbox(own_tools, [extensions]), Briefing(workspace, skills))
         chat = await ground.chat(agents, status, workspace.undo_changes, skills)
         completions = agents.completions(AgentMode(chat, ground.hub, agents.plain), Names(settings.llm_aliases))
         yield Services(
@@ -232,10 +231,15 @@ class _Ground:
         return extensions
 
     def status(
-        self, workspace: Workspace, search: Search, slots: StreamSlots, connection: ModelConnection
+        self,
+        workspace: Workspace,
+        search: Search,
+        slots: StreamSlots,
+        connection: ModelConnection,
+        extensions: Extensions,
     ) -> StatusReader:
         """What looks at all of it."""
-        return StatusReader(
+        status = StatusReader(
             database=self.database,
             hub=self.hub,
             ledger=self.ledger,
@@ -244,6 +248,8 @@ class _Ground:
             slots=slots,
             connection=connection,
         )
+        status.add_part("extensions", lambda: _extensions_part(extensions))
+        return status
 
     async def agents(
         self, builtin: Provider, connection: ModelConnection, toolbox: Toolbox, briefing: Briefing
