@@ -27,7 +27,6 @@ _LAUNCHER = Path(__file__).with_name("launcher.py")
 _USERS = range(1_900_000_000, 2_147_000_000)
 _NOBODY = 65534
 _INSIDE = "1000"
-_SPARE_PROCESSES = 16  # so that the watcher, which says why, comes before the kernel
 _PROBE_TIMEOUT = 10.0
 _PROBE_LIMITS = Limits(cpu_seconds=5, memory_mb=64, processes=16, file_mb=1, disk_mb=1)
 _TEXTS = {
@@ -218,7 +217,7 @@ def _kernel_limits(limits: Limits, others: int) -> dict[str, int]:
     return {
         "CPU": limits.cpu_seconds + 5,
         "FSIZE": limits.file_mb << 20,
-        "NPROC": limits.processes + _SPARE_PROCESSES + others,
+        "NPROC": 2 * limits.processes + 64 + others,  # so that the watcher, which says why, comes first
         "NOFILE": 1024,
         "CORE": 0,
     }
