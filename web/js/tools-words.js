@@ -73,7 +73,8 @@ export function isGrave(findings) {
   return findings.some(({ severity }) => severity === "danger");
 }
 
-/** "Takes the place of version 1.0.0." */
+/** What is replaced by an install. @param {string|undefined} version "0.0.0" where none was given */
 export function replacesText(version) {
-  return version === undefined ? "" : `It takes the place of version ${version}, which is installed.`;
+  if (version === undefined) return "";
+  return version === "0.0.0" ? "It takes the place of the one that is installed." : `It takes the place of version ${version}, which is installed.`;
 }
