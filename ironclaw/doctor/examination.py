@@ -32,11 +32,12 @@ async def examine(patient: Patient, known: frozenset[int]) -> list[Finding]:
 
 async def run(checks: dict[str, Check]) -> list[Finding]:
     """The findings of all checks. One that breaks is a finding itself."""
-    found: Sequence[list[Finding]] = await asyncio.gather(*(_guarded(name, check) for name, check in checks.items()))
+    found: Sequence[list[Finding]] = await asyncio.gather(*(guarded(name, check) for name, check in checks.items()))
     return [finding for findings in found for finding in findings]
 
 
-async def _guarded(name: str, check: Check) -> list[Finding]:
+async def guarded(name: str, check: Check) -> list[Finding]:
+    """What a check finds; that it breaks, where it does."""
     try:
         return await check()
     except Exception as error:
