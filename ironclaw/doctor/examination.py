@@ -22,9 +22,10 @@ async def examine(patient: Patient, known: frozenset[int]) -> list[Finding]:
         "disk": _in_thread(state.disk, patient),
         "token": _in_thread(state.token, patient),
         "port": _in_thread(machine.port, patient),
+        "parts": _in_thread(machine.parts, patient),
         "open files": _in_thread(machine.open_files, patient),
         "model": functools.partial(model, patient),
-        "sandbox": _in_thread(machine.sandbox),
+        "sandbox": functools.partial(machine.sandbox, patient),
         "backups": _in_thread(state.backups, patient),
     }
     return await run(checks)
