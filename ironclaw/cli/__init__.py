@@ -18,6 +18,7 @@ _COMMANDS = {
     "logs": "Print the log of the running gateway, or set how much is logged.",
     "model": "Show the language model, or connect one.",
     "doctor": "Look for what is wrong, and say what to do.",
+    "support": "Write a file for a bug report, without anything private.",
     "backup": "Make, check and put back copies of all that is kept.",
     "export": "Write conversations to a file, as JSON or Markdown.",
     "import": "Take in conversations that were exported.",
