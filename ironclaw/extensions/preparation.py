@@ -49,10 +49,13 @@ class Preparation:
         name = extension.name
         if name in self._tasks or not (extension.record.enabled or _must_make(extension)):
             return
+        if _must_make(extension):
+            extension.phase = "installing"  # from now on: whoever asks next must not take it for a failure
         self._tried[name] = asyncio.Event()
         task = self._tasks[name] = asyncio.create_task(_logged(name, self._prepare(extension)), name=f"prepare {name}")
 
         def forget(ended: "asyncio.Task[None]") -> None:
+            extension.phase = None  # also when it was ended before it began
             if self._tasks.get(name) is ended:
                 del self._tasks[name]
                 self._tried.pop(name).set()
@@ -103,7 +106,7 @@ class Preparation:
             extension.phase = phase
             self._tell(extension)
 
-        tell("installing")
+        self._tell(extension)
         try:
             await self.environment(extension.name).make(extension.record.manifest, tell)
         except IronclawError as error:
