@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 import attrs
 
 from ironclaw.errors import ConfigError, Unavailable
+from ironclaw.levels import TRACE
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -73,6 +74,11 @@ class Database:
         """Whether writes are still carried out."""
         return not self._task.done()
 
+    @property
+    def waiting(self) -> int:
+        """Writes that wait for the next group."""
+        return self._queue.qsize()
+
     def submit(self, function: Transaction[T]) -> "asyncio.Future[T]":
         """Queue *function* for the next group. The future is done once it is on disk, or has failed alone.
 
@@ -112,9 +118,11 @@ class Database:
                     self._queue.put_nowait(None)
                     break
                 group.append(waiting)
+            began = loop.time()
             outcomes = await loop.run_in_executor(
                 self._write_thread, _commit, self._writer, [one.function for one in group]
             )
+            log.log(TRACE, "%d writes committed in %.1f ms", len(group), (loop.time() - began) * 1000)
             self.failure = next((str(error) for error, _ in outcomes if isinstance(error, sqlite3.Error)), None)
             for waiting, (error, value) in zip(group, outcomes, strict=True):
                 _settle(waiting.future, error, value)

@@ -87,6 +87,17 @@ def is_metadata(address: str | Address) -> bool:
     return any(ip in network for network in _METADATA)
 
 
+def socket_unless_metadata(info: AddrInfoType) -> socket.socket:
+    """A socket for an address that is about to be connected. Raises *PermissionError* for a metadata address.
+
+    For a connector that talks to a server of the person's own choice, which may well be at home.
+    """
+    family, kind, protocol, _, sockaddr = info
+    if is_metadata(str(sockaddr[0])):
+        raise PermissionError(errno.EACCES, "a link-local or metadata address is never connected")
+    return socket.socket(family, kind, protocol)
+
+
 def _unwrapped(ip: Address) -> Address:
     if isinstance(ip, ipaddress.IPv4Address):
         return ip

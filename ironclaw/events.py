@@ -256,6 +256,39 @@ class BudgetWarning(Event):
 
 
 @attrs.frozen(kw_only=True)
+class AuthRequired(Event):
+    """An extension needs its token, or does not take the one it has: *message* says why, *url* where to get one."""
+
+    kind = "auth_required"
+    name: str
+    message: str
+    url: str | None = attrs.field()
+    thread_id: str | None = attrs.field(factory=lambda: None)
+
+
+@attrs.frozen(kw_only=True)
+class AuthCompleted(Event):
+    """The token of an extension was checked and taken."""
+
+    kind = "auth_completed"
+    name: str
+    thread_id: str | None = attrs.field(factory=lambda: None)
+
+
+@attrs.frozen(kw_only=True)
+class ExtensionUpdated(Event):
+    """An extension changed: *state* as in `GET /api/extensions/list`, or `removed`; *progress* of its installation."""
+
+    kind = "extension_updated"
+    name: str
+    state: str
+    enabled: bool
+    authenticated: bool
+    progress: str | None = attrs.field(factory=lambda: None)
+    thread_id: str | None = attrs.field(factory=lambda: None)
+
+
+@attrs.frozen(kw_only=True)
 class Reset(Event):
     """Something between this reader's place and now is gone: read the history anew and go on from *last_id*."""
 
@@ -286,6 +319,9 @@ EVENTS: tuple[type[Event], ...] = (
     MemoryChanged,
     ModelUpdated,
     BudgetWarning,
+    AuthRequired,
+    AuthCompleted,
+    ExtensionUpdated,
     Reset,
 )
 TURN_END_KINDS = frozenset(event.kind for event in EVENTS if event.ends_turn)

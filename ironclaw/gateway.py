@@ -18,6 +18,7 @@ from ironclaw.auth import Authenticate
 from ironclaw.errors import ProviderError
 from ironclaw.events import Event, Response, TurnFailed
 from ironclaw.llm.provider import Provider
+from ironclaw.logs import open_ring, within
 from ironclaw.services import Services, open_services
 from ironclaw.settings import Settings
 from ironclaw.tools import Tool
@@ -89,23 +90,34 @@ class Gateway:
     async def __aenter__(self) -> Self:
         async with self._starting:
             if self._services is None:
-                manager = open_services(
-                    self.settings,
-                    llm=self._llm,
-                    tools=self._tools,
-                    authenticate=self._authenticate,
-                    start_empty=self._start_empty,
-                )
-                self._services = await self._stack.enter_async_context(manager)
+                self._services = await self._open()
             self._users += 1
         return self
+
+    async def _open(self) -> Services:
+        logs = self._stack.enter_context(open_ring())
+        manager = open_services(
+            self.settings,
+            logs,
+            llm=self._llm,
+            tools=self._tools,
+            authenticate=self._authenticate,
+            start_empty=self._start_empty,
+        )
+        try:
+            with within(logs):
+                return await self._stack.enter_async_context(manager)
+        except BaseException:
+            await self._stack.aclose()
+            raise
 
     async def __aexit__(self, *_: object) -> None:
         async with self._starting:
             self._users -= 1
             if self._users == 0:
-                self._services = None
-                await self._stack.aclose()
+                logs, self._services = self.services.logs, None
+                with within(logs):
+                    await self._stack.aclose()
 
     async def send(
         self, message: str, *, thread_id: str | None = None, can_ask: bool = True
@@ -117,7 +129,8 @@ class Gateway:
         services = self.services
         message_id = str(uuid.uuid4())
         with services.hub.subscribe(message_id=message_id) as subscription:
-            await services.chat.accept(message, thread_id=thread_id, message_id=message_id, can_ask=can_ask)
+            with within(services.logs):
+                await services.chat.accept(message, thread_id=thread_id, message_id=message_id, can_ask=can_ask)
             async for released in subscription:
                 if released.event is not None:
                     yield released.event
@@ -142,11 +155,13 @@ class Gateway:
 
         Raises *NotFound*, *Conflict* when it was answered already, *Invalid* where "always" may not be answered.
         """
-        await self.services.chat.approvals.settle(request_id, action)
+        with within(self.services.logs):
+            await self.services.chat.approvals.settle(request_id, action)
 
     async def stop(self, thread_id: str) -> bool:
         """End the running turn of a thread; whether one ran."""
-        return await self.services.chat.stop(thread_id)
+        with within(self.services.logs):
+            return await self.services.chat.stop(thread_id)
 
 
 def create_app(

@@ -21,6 +21,7 @@ _KEYS = re.compile(
 # Each pattern keeps its first group and masks the rest.
 _PATTERNS = (
     re.compile(r"((?:[?&]|\b)(?:token|api_key|key|code|state)=)[^&\s\"']+", re.I),
+    re.compile(r"(://[^/\s:@]*:)[^/\s@]+(?=@)"),
     re.compile(r"(\bbearer\s+)[^\s\"'\\,]+", re.I),
     re.compile(r"(\bauthorization[\"']?\s*[:=]\s*[\"']?)(?!bearer\b)[^\s\"'\\,]+(?:\s+[^\s\"'\\,]+)?", re.I),
 )

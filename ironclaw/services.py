@@ -16,6 +16,8 @@ from ironclaw.chat.search import MIGRATIONS as CHAT_SEARCH
 from ironclaw.chat.service import ChatService
 from ironclaw.database import Database
 from ironclaw.egress import Egress
+from ironclaw.extensions.manager import Extensions
+from ironclaw.extensions.store import MIGRATIONS as EXTENSIONS
 from ironclaw.home import Home, make_token, read_token
 from ironclaw.hub import MIGRATIONS as HUB
 from ironclaw.hub import Hub
@@ -26,6 +28,7 @@ from ironclaw.llm.models import Abilities
 from ironclaw.llm.prices import Prices
 from ironclaw.llm.provider import Provider
 from ironclaw.llm.store import MIGRATIONS as LLM
+from ironclaw.logs import LogRing
 from ironclaw.memory.outside import Outside
 from ironclaw.memory.search import Search
 from ironclaw.memory.store import MIGRATIONS as MEMORY
@@ -47,7 +50,7 @@ from ironclaw.settings import Settings
 from ironclaw.skills import MIGRATIONS as SKILLS
 from ironclaw.skills import SkillManager
 from ironclaw.skills.tools import skill_tools
-from ironclaw.status import StatusReader
+from ironclaw.status import PartStatus, StatusReader
 from ironclaw.tools import Tool
 from ironclaw.usage.budgets import Budgets
 from ironclaw.usage.ledger import Ledger
@@ -55,7 +58,7 @@ from ironclaw.usage.store import MIGRATIONS as USAGE
 
 log = logging.getLogger(__name__)
 
-_MIGRATIONS = (*HUB, *SECRETS, *USAGE, *LLM, *CHAT, *CHAT_SEARCH, *MEMORY, *RESPONSES, *SKILLS)
+_MIGRATIONS = (*HUB, *SECRETS, *USAGE, *LLM, *CHAT, *CHAT_SEARCH, *MEMORY, *EXTENSIONS, *RESPONSES, *SKILLS)
 
 
 def known_migrations() -> frozenset[int]:
@@ -68,6 +71,7 @@ class Services:
     """The parts of one running gateway. *token_is_new*: it was made at this start."""
 
     settings: Settings
+    logs: LogRing
     home: Home
     database: Database
     hub: Hub
@@ -77,6 +81,7 @@ class Services:
     search: Search
     skills: SkillManager
     model: ModelConnection
+    extensions: Extensions
     chat: ChatService
     completions: Completions
     responses: Responses
@@ -93,6 +98,7 @@ class Services:
 @contextlib.asynccontextmanager
 async def open_services(
     settings: Settings,
+    logs: LogRing,
     *,
     llm: Provider | None = None,
     tools: Iterable[Tool] = (),
@@ -107,19 +113,15 @@ async def open_services(
         skills = ground.skills()
         slots = StreamSlots(settings.max_streams)
         builtin, model = await ground.models(llm)
-        status = ground.status(workspace, search, slots, model)
-        agents = _Agents(
-            connection=model,
-            builtin_provider=builtin,
-            meter=await ground.meter(),
-            toolbox=Toolbox((*memory_tools(workspace, search), TIME, status.tool(), *ground.tools(skills), *tools)),
-            briefing=Briefing(workspace, skills),
-            limits=AgentLimits(iterations=settings.max_tool_iterations, tokens=settings.turn_tokens),
-        )
+        extensions = await ground.extensions()
+        status = ground.status(workspace, search, slots, model, extensions)
+        own_tools = (*memory_tools(workspace, search), TIME, status.tool(), *ground.tools(skills), *tools)
+        agents = await ground.agents(builtin, model, Toolbox(own_tools, [extensions]), Briefing(workspace, skills))
         chat = await ground.chat(agents, status, workspace.undo_changes, skills)
         completions = agents.completions(AgentMode(chat, ground.hub, agents.plain), Names(settings.llm_aliases))
         yield Services(
             settings=settings,
+            logs=logs,
             home=home,
             database=ground.database,
             hub=ground.hub,
@@ -129,6 +131,7 @@ async def open_services(
             search=search,
             skills=skills,
             model=model,
+            extensions=extensions,
             chat=chat,
             completions=completions,
             responses=Responses(completions, ground.database),
@@ -141,6 +144,11 @@ async def open_services(
             token=token,
             token_is_new=token_is_new,
         )
+
+
+def _extensions_part(extensions: Extensions) -> PartStatus:
+    failures = extensions.failures()
+    return PartStatus("degraded", " ".join(failures)) if failures else PartStatus("ok", extensions.summary())
 
 
 def _open_home(stack: contextlib.AsyncExitStack, settings: Settings) -> tuple[Home, str, bool]:
@@ -167,6 +175,7 @@ class _Ground:
     database: Database
     hub: Hub
     ledger: Ledger
+    box: SecretBox
 
     @classmethod
     async def open(
@@ -179,7 +188,7 @@ class _Ground:
         stack.push_async_callback(hub.aclose)
         ledger = await Ledger.open(database)
         stack.push_async_callback(ledger.aclose)
-        return cls(stack, settings, home, database, hub, ledger)
+        return cls(stack, settings, home, database, hub, ledger, SecretBox(database, home.path))
 
     async def notes(self) -> tuple[Workspace, Search]:
         """The notes and their search."""
@@ -207,18 +216,30 @@ class _Ground:
     async def models(self, llm: Provider | None) -> tuple[Provider, ModelConnection]:
         """The built-in assistant, and the connection to the model; whether that is there is looked at meanwhile."""
         builtin = BuiltinProvider(word_delay=self._settings.word_delay)
-        box = SecretBox(self.database, self._home.path)
         model = await ModelConnection.open(
-            self._settings, database=self.database, hub=self.hub, box=box, builtin=builtin, llm=llm
+            self._settings, database=self.database, hub=self.hub, box=self.box, builtin=builtin, llm=llm
         )
         self._stack.push_async_callback(model.aclose)
         return builtin, model
 
+    async def extensions(self) -> Extensions:
+        """The installed extensions; none of them runs yet."""
+        extensions = await Extensions.open(
+            self.database, self.hub, self.box, self._home.path, idle=self._settings.extension_idle
+        )
+        self._stack.push_async_callback(extensions.aclose)
+        return extensions
+
     def status(
-        self, workspace: Workspace, search: Search, slots: StreamSlots, connection: ModelConnection
+        self,
+        workspace: Workspace,
+        search: Search,
+        slots: StreamSlots,
+        connection: ModelConnection,
+        extensions: Extensions,
     ) -> StatusReader:
         """What looks at all of it."""
-        return StatusReader(
+        status = StatusReader(
             database=self.database,
             hub=self.hub,
             ledger=self.ledger,
@@ -227,8 +248,23 @@ class _Ground:
             slots=slots,
             connection=connection,
         )
+        status.add_part("extensions", lambda: _extensions_part(extensions))
+        return status
 
-    async def meter(self) -> Meter:
+    async def agents(
+        self, builtin: Provider, connection: ModelConnection, toolbox: Toolbox, briefing: Briefing
+    ) -> "_Agents":
+        """What makes agents, and counts their calls."""
+        return _Agents(
+            connection=connection,
+            builtin_provider=builtin,
+            meter=await self._meter(),
+            toolbox=toolbox,
+            briefing=briefing,
+            limits=AgentLimits(iterations=self._settings.max_tool_iterations, tokens=self._settings.turn_tokens),
+        )
+
+    async def _meter(self) -> Meter:
         """What counts the calls of models, and holds them within the budget."""
         budgets = await Budgets.open(self.ledger, self.database, self.hub)
         unpriced = self._settings.budget_unknown_price == "allow"

@@ -14,10 +14,10 @@ from dotenv import dotenv_values
 
 from ironclaw import setting_values as values
 from ironclaw.errors import ConfigError
+from ironclaw.levels import LEVELS
 from ironclaw.setting_values import Network
 
 DEFAULT_HOME = "~/.ironclaw"
-LOG_LEVELS = ("trace", "debug", "info", "warn", "error")
 LOG_FORMATS = ("text", "json")
 
 
@@ -73,8 +73,15 @@ class Settings:
     workspace: Path | None = _setting(
         None, "IRONCLAW_WORKSPACE", values.path, "folder of the notes (default HOME/workspace)"
     )
-    log_level: str = _setting("info", "LOG_LEVEL", values.choice(*LOG_LEVELS), "how much is logged")
+    log_level: str = _setting("info", "LOG_LEVEL", values.choice(*LEVELS), "how much is logged")
     log_format: str = _setting("text", "LOG_FORMAT", values.choice(*LOG_FORMATS), "log lines as text or json")
+    log_file: Path | None = _setting(None, "LOG_FILE", values.path, "file that gets the log too; put aside when full")
+    log_file_mb: int = _setting(
+        10, "LOG_FILE_MB", values.integer(1, 10_000, "a whole number from 1 to 10000"), "how large it gets, in MB"
+    )
+    log_file_count: int = _setting(
+        5, "LOG_FILE_COUNT", values.integer(0, 1000, "a whole number from 0 to 1000"), "how many older ones are kept"
+    )
     max_turns: int = _setting(
         10, "AGENT_MAX_TURNS", values.integer(1, 1000, "a whole number from 1 to 1000"), "turns that run at once"
     )
@@ -164,6 +171,12 @@ class Settings:
     )
     word_delay: float = _setting(
         0.004, "BUILTIN_WORD_DELAY", values.seconds, "pause between the words of the built-in assistant"
+    )
+    extension_idle: float = _setting(
+        600.0,
+        "EXTENSION_IDLE",
+        lambda text: values.seconds(text, 1.0),
+        "time after which an extension that nobody uses is stopped",
     )
     heartbeat: float = _setting(
         15.0,

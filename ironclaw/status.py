@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 
+from ironclaw import logs
 from ironclaw.database import Database
 from ironclaw.hub import Hub
 from ironclaw.llm.connection import ModelConnection
@@ -117,6 +118,7 @@ class StatusReader:
             "search": self._search_part,
             "model": self._model_part,
             "disk": self._disk_part,
+            "log": self._log_part,
             "background": self._background_part,
         }
         self._parts: dict[str, PartStatus] = {}
@@ -209,6 +211,10 @@ class StatusReader:
         if free > _LITTLE_DISK:
             return _OK
         return PartStatus("degraded", f"Only {free >> 20} MB are free on the disk of the home. Free some.")
+
+    def _log_part(self) -> PartStatus:
+        failure = logs.state().failure
+        return PartStatus("degraded", failure) if failure else _OK
 
     def _background_part(self) -> PartStatus:
         ended = [name for name, is_alive in self._watched.items() if not is_alive()]

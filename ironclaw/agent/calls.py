@@ -226,7 +226,10 @@ async def _run(
         if isinstance(step, _Refused)
         else await _result(step, turn)
     )
-    done.put_nowait((step.call, step.number, result, clock() - started))
+    seconds = clock() - started
+    how = "done" if result.success else "refused or failed"
+    log.debug("Tool %s %s after %.0f ms", step.call.name, how, seconds * 1000)
+    done.put_nowait((step.call, step.number, result, seconds))
 
 
 async def _result(step: _Ready, turn: Turn) -> ToolResult:

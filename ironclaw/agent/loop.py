@@ -5,6 +5,7 @@ between any two events, and what is running then is ended in a `finally`. A call
 `tally.paused`; the answer starts it anew with `turn.resume`.
 """
 
+import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
@@ -20,10 +21,13 @@ from ironclaw.agent.toolbox import Toolbox, only_reads
 from ironclaw.agent.turn import Compacted, Paused, Tally, Turn
 from ironclaw.errors import ProviderError, Unavailable
 from ironclaw.events import Event, Thinking
+from ironclaw.levels import TRACE
 from ironclaw.llm.models import Abilities, ModelMessage, ModelRequest, ToolSpec, Usage
 from ironclaw.llm.provider import Provider
 from ironclaw.skills.tools import instructions_of, use_of
 from ironclaw.tools import SkillUse
+
+log = logging.getLogger(__name__)
 
 _ANSWER_NOW = "No more tools can be called in this turn. Answer now with what you have."
 _GO_ON = "Your last reply was empty. Answer the user's message."
@@ -210,6 +214,8 @@ class Agent:
         if talk.tools and not talk.specs:
             messages.append(ModelMessage("user", _ANSWER_NOW))
         request = ModelRequest(tuple(messages), talk.specs, turn.most_output, turn.options)
+        model, tools = self._provider.model, len(talk.specs)
+        log.log(TRACE, "Round %d: %s gets %d messages, %d tools", talk.iteration, model, len(messages), tools)
         async with aclosing(self._provider.stream(request)) as deltas:
             async for delta in deltas:
                 event = reply.take(delta, turn, tally)

@@ -43,15 +43,15 @@ class Checker:
     """Checks arguments against schemas; what a schema needs is made once a tool."""
 
     def __init__(self) -> None:
-        self._validators: dict[str, Validator] = {}
+        self._validators: dict[str, tuple[Mapping[str, Any], Validator]] = {}
 
     async def check(self, tool: Tool, arguments: Mapping[str, Any]) -> None:
         """Raises *Invalid* that names the first wrong argument and what it must be."""
-        validator = self._validators.get(tool.name)
-        if validator is None:
+        schema, validator = self._validators.get(tool.name, (None, None))
+        if validator is None or schema is not tool.parameters:  # a tool from elsewhere may change
             # Loading the library takes a tenth of a second the first time: not on the event loop.
             validator = await asyncio.to_thread(_validator, tool)
-            self._validators[tool.name] = validator
+            self._validators[tool.name] = tool.parameters, validator
         problem = _first_problem(tool, validator, arguments)
         if problem is not None:
             where = ".".join(map(str, problem.absolute_path))

@@ -6,13 +6,15 @@ from contextlib import AbstractAsyncContextManager
 
 from aiohttp import web
 
-from ironclaw.api.keys import REQUEST_LOG, ROUTE_ROWS, SERVICES
+from ironclaw.api.counts import RequestCounts
+from ironclaw.api.keys import REQUEST_COUNTS, REQUEST_LOG, ROUTE_ROWS, SERVICES
 from ironclaw.api.middleware import Access, Gate
 from ironclaw.api.origins import OriginRules
 from ironclaw.api.requestlog import RequestLog
 from ironclaw.api.routes import ROUTES
 from ironclaw.api.streams import OPEN_STREAMS, OpenStreams
 from ironclaw.api.ui import Page
+from ironclaw.logs import within
 from ironclaw.services import Services
 from ironclaw.settings import Settings
 
@@ -30,6 +32,7 @@ def build_app(
     app = web.Application(middlewares=gate.middlewares)
     app[ROUTE_ROWS] = ROUTES
     app[REQUEST_LOG] = RequestLog()
+    app[REQUEST_COUNTS] = RequestCounts()
     app[OPEN_STREAMS] = OpenStreams(settings.heartbeat)
     _add_routes(app, gate)
     app.on_response_prepare.append(gate.add_headers)
@@ -37,11 +40,16 @@ def build_app(
 
     @contextlib.asynccontextmanager
     async def life(app: web.Application) -> AsyncIterator[None]:
-        async with start() as services, app[REQUEST_LOG].running(), app[OPEN_STREAMS].running():
-            app[SERVICES] = services
+        async with contextlib.AsyncExitStack() as stack:
+            services = app[SERVICES] = await stack.enter_async_context(start())
+            with within(services.logs):
+                await stack.enter_async_context(app[REQUEST_LOG].running())
+                await stack.enter_async_context(app[OPEN_STREAMS].running())
             services.status.watch("request log", lambda: app[REQUEST_LOG].alive)
             services.status.watch("streams", lambda: app[OPEN_STREAMS].alive)
             yield
+            with within(services.logs):
+                await stack.aclose()
 
     app.cleanup_ctx.append(life)
     return app

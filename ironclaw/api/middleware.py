@@ -14,11 +14,12 @@ import attrs
 from aiohttp import web
 
 from ironclaw.api import errors
-from ironclaw.api.keys import PRINCIPAL, REQUEST_ID, REQUEST_LOG, SERVICES
+from ironclaw.api.keys import PRINCIPAL, REQUEST_COUNTS, REQUEST_ID, REQUEST_LOG, SERVICES
 from ironclaw.api.origins import OriginRules
 from ironclaw.api.requests import BODY_LIMIT, client_address, content_type, too_large
 from ironclaw.auth import Authenticate, Principal
 from ironclaw.errors import BadRequest, Forbidden, IronclawError, Unauthorized, UnsupportedType
+from ironclaw.logs import within
 from ironclaw.services import Services
 
 log = logging.getLogger(__name__)
@@ -81,14 +82,17 @@ class Gate:
         request_id = _new_id()
         request[REQUEST_ID] = request_id
         started = time.perf_counter()
-        status = 499  # the client left before there was an answer
+        status, whole = 499, False  # the client left before there was an answer
         try:
-            response = await handler(request)
-            status = response.status
+            with within(request.app[SERVICES].logs):
+                response = await handler(request)
+            status, whole = response.status, isinstance(response, web.Response)
         finally:
             resource = request.match_info.route.resource
             pattern = resource.canonical if resource is not None else "(no route)"
-            request.app[REQUEST_LOG].add(request.method, pattern, status, time.perf_counter() - started, request_id)
+            seconds = time.perf_counter() - started
+            request.app[REQUEST_LOG].add(request.method, pattern, status, seconds, request_id)
+            request.app[REQUEST_COUNTS].add(request.method, pattern, status, seconds if whole else None)
         return response
 
     @web.middleware
@@ -229,6 +233,7 @@ async def authenticated(request: web.Request, services: Services) -> Principal:
     if principal is not None:
         return principal
     if given:
+        log.debug("A wrong token was refused")
         address = client_address(request, services.settings.trusted_proxies)
         await services.limits.spend(address, services.limits.login)
     raise errors.unauthorized()

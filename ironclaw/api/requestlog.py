@@ -9,11 +9,12 @@ import logging
 import time
 from collections.abc import AsyncIterator
 
+from ironclaw.api.counts import known_method
+
 log = logging.getLogger("ironclaw.requests")
 
 _FLUSH_EVERY = 0.25
 _MOST_WAITING = 10_000
-_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 
 
 class RequestLog:
@@ -40,13 +41,18 @@ class RequestLog:
             return
         lines = [
             # A caller may send any word as the method; all else in the line is ours.
-            (moment, f"{method if method in _METHODS else '?'} {pattern} {status} {seconds * 1000:.1f} ms {request_id}")
+            (moment, f"{known_method(method)} {pattern} {status} {seconds * 1000:.1f} ms {request_id}")
             for moment, method, pattern, status, seconds, request_id in done
         ]
         if self._dropped:
             lines.append((time.time(), f"{self._dropped} more requests are not listed"))
             self._dropped = 0
         log.info("%s", "\n".join(text for _, text in lines), extra={"lines": lines})
+
+    @property
+    def waiting(self) -> int:
+        """Lines that are still to be handed over."""
+        return len(self._lines)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -17,6 +17,7 @@ import orjson
 from aiohttp import web
 from aiohttp_sse import EventSourceResponse
 
+from ironclaw.api.counts import lag_histogram
 from ironclaw.errors import IronclawError
 from ironclaw.hub import Frames, ReaderTooSlow, Released
 
@@ -105,6 +106,7 @@ class StreamClient:
         self.seen = 0
         self.beat = beat
         """What is written to it regularly to keep the connection open; empty for none."""
+        self.was_cut = False
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._transport = transport
         _drop_when_dead(transport)
@@ -115,6 +117,7 @@ class StreamClient:
             return
         if self._transport.get_write_buffer_size() > MOST_UNREAD:
             log.info("A client that does not read was cut; it can resume by its last event id")
+            self.was_cut = True
             self.cut()
             return
         self._transport.write(data)
@@ -143,6 +146,7 @@ class StreamClient:
                     if self._transport.get_write_buffer_size() <= _ROOM:
                         return
                     await asyncio.sleep(0.005)
+        self.was_cut = True
         self.cut()
         raise ConnectionResetError
 
@@ -153,10 +157,11 @@ class Watched:
     aiohttp does so by itself only where its runner was told to, and a host owns its runner. Use it as a context.
     """
 
-    __slots__ = ("_request", "_task", "_transport", "_writing_since", "beat")
+    __slots__ = ("_request", "_task", "_transport", "_writing_since", "beat", "was_cut")
 
     def __init__(self, request: web.Request) -> None:
         self.beat = b""
+        self.was_cut = False
         self._writing_since: float | None = None
         self._request = request
         self._transport = connected(request)
@@ -189,6 +194,7 @@ class Watched:
     def check(self) -> bool:
         """Whether the client is still there."""
         if self._writing_since is not None and time.monotonic() - self._writing_since > LONGEST_UNREAD:
+            self.was_cut = True
             self._transport.abort()
         gone = self._transport.is_closing()
         if gone and self._task is not None:
@@ -206,6 +212,7 @@ class Held(Protocol):
     """A client of an application's streams."""
 
     beat: bytes
+    was_cut: bool
 
     def write(self, data: bytes) -> None: ...  # noqa: D102
     def check(self) -> bool: ...  # noqa: D102
@@ -219,6 +226,10 @@ class OpenStreams:
         self._clients: dict[Held, Callable[[], None]] = {}
         self._closing = False
         self._task: asyncio.Task[None] | None = None
+        self.cut = 0
+        """Clients that were cut because they did not read."""
+        self.lag = lag_histogram()
+        """How late the event loop was, looked at about once a second."""
 
     @contextlib.contextmanager
     def holding(self, client: StreamClient, at_shutdown: Callable[[], None]) -> Iterator[None]:
@@ -238,6 +249,7 @@ class OpenStreams:
     def remove(self, client: Held) -> None:
         """Let go of a client."""
         del self._clients[client]
+        self.cut += client.was_cut
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -258,7 +270,9 @@ class OpenStreams:
         clock = asyncio.get_running_loop().time
         due = clock() + self._heartbeat
         while True:
-            await asyncio.sleep(min(_SWEEP_EVERY, self._heartbeat))
+            wake_at = clock() + min(_SWEEP_EVERY, self._heartbeat)
+            await asyncio.sleep(wake_at - clock())
+            self.lag.observe(max(0.0, clock() - wake_at))
             # Under a host's own runner nobody tells a handler that its client left: the sweep does.
             for client in tuple(self._clients):
                 client.check()

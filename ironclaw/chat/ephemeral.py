@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 
@@ -26,6 +27,8 @@ class EphemeralTurns:
         self._agent_for = agent_for
         self._models = models
         self._check_budget = check_budget
+        self.ended: Counter[TurnState] = Counter()
+        """How the turns of this process ended."""
 
     async def answer(self, text: str, message_id: str, files: Sequence[Attachment] = ()) -> AsyncGenerator[Event, None]:
         """A message's turn, with the event of its end. Raises *Invalid* for what can't be taken, *BudgetSpent*."""
@@ -57,6 +60,14 @@ class EphemeralTurns:
 
     async def run(self, turn: Turn, tally: Tally) -> AsyncGenerator[Event, None]:
         """Any turn, without its end: that is in *tally*. Raises *ProviderError* and *BudgetSpent*."""
-        async with aclosing(self._agent_for(turn.thread_id, None).run(turn, tally)) as events:
-            async for event in events:
-                yield event
+        state = TurnState.STOPPED  # as long as nothing else is known: who leaves has stopped it
+        try:
+            async with aclosing(self._agent_for(turn.thread_id, None).run(turn, tally)) as events:
+                async for event in events:
+                    yield event
+            state = TurnState.COMPLETED
+        except Exception:
+            state = TurnState.FAILED
+            raise
+        finally:
+            self.ended[state] += 1

@@ -177,6 +177,7 @@ class ChatService:
             await stored
         except store.Replayed as replayed:
             return replayed.accepted
+        log.debug("Processing message %s: %d characters", turn.message_id, len(turn.text))
         self.turns.changes += 1
         if turn.command:
             self.turns.run_at_once(turn, self._commands.run)

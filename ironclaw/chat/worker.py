@@ -7,6 +7,7 @@ to the store and to the hub from here.
 import asyncio
 import logging
 import sqlite3
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any
@@ -102,8 +103,20 @@ class TurnRunner:
         self.asked: set[str] = set()
         """The requests that wait for a person, by id."""
         self._resumed: dict[str, NewTurn] = {}
+        self.ended: Counter[TurnState] = Counter()
+        """How the turns of this process ended."""
         self.changes = 0
         """Grows whenever what is stored of a turn changes; lets a reader see that it read in between."""
+
+    @property
+    def queued(self) -> int:
+        """Messages that wait for those before them or for a free slot."""
+        return sum(inbox.qsize() for inbox in self._inboxes.values())
+
+    @property
+    def running(self) -> int:
+        """Turns that run now, commands among them."""
+        return len(self._running)
 
     def enqueue(self, turn: NewTurn) -> None:
         """Let *turn* run when those before it in its thread have ended and there is a free slot."""
@@ -286,7 +299,9 @@ class TurnRunner:
 
     async def _finish(self, live: LiveTurn, state: TurnState, error: TurnError | None = None) -> None:
         milliseconds = round((self._now() - live.started) * 1000)
+        self.ended[state] += 1
         ending = ending_of(live.turn.message_id, live.tally, state, error, milliseconds)
+        log.debug("Turn %s: %s after %d ms", live.turn.message_id, error.code if error else state.value, milliseconds)
         stored = self._hub.publish(ending_event(live.turn.thread_id, ending), store.finish(ending)).stored
         assert stored is not None
         try:

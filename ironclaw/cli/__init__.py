@@ -14,6 +14,7 @@ _COMMANDS = {
     "skills": "Find, look at, install and write skills.",
     "memory": "List, read, search and change the notes.",
     "status": "Say how the running gateway is.",
+    "logs": "Print the log of the running gateway, or set how much is logged.",
     "model": "Show the language model, or connect one.",
     "doctor": "Look for what is wrong, and say what to do.",
     "backup": "Make, check and put back copies of all that is kept.",

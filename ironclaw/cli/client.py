@@ -19,6 +19,7 @@ from ironclaw.settings import DEFAULT_HOME, Settings
 
 _QUICK = 30.0
 _TURN = 3600.0
+_SILENCE = 100.0  # longer than the longest usual time between two heartbeats
 
 
 def url_option(function: Any) -> Any:
@@ -104,6 +105,17 @@ class Gateway:
             fail(
                 f"the connection broke: {error}. The turn goes on; its answer will be in the history.", EXIT_UNREACHABLE
             )
+
+    def follow(self, path: str) -> Iterator[dict[str, Any]]:
+        """The objects of a stream as they come, heartbeats among them. Ends the program when it is refused or breaks."""
+        response = self._request("GET", path, None, "application/x-ndjson", _SILENCE)
+        if response.status != 200:
+            fail(_error_text(_parsed(response.read()), response.status))
+        try:
+            for line in response:
+                yield json.loads(line)
+        except (OSError, http.client.HTTPException) as error:
+            fail(f"the connection broke: {error}.", EXIT_UNREACHABLE)
 
     def _request(
         self,

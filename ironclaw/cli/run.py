@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 import click
 
+from ironclaw import logs
 from ironclaw.cli.banner import say
 from ironclaw.settings import Settings
 
@@ -39,12 +40,11 @@ def command(start_empty: bool, **flags: Any) -> None:
     Each option can also be set by the variable in brackets, in the environment or in a .env file.
     """
     gc.disable()  # while everything is loaded there is nothing to collect; `serve` turns it on
-    from ironclaw import logs
     from ironclaw.cli.serve import serve
     from ironclaw.gateway import Gateway
 
     settings = _fit_descriptors(Settings.load(flags))
-    logs.install(settings.log_level, settings.log_format)
+    logs.install(settings.log_level, settings.log_format, logs.file_of(settings))
     with contextlib.suppress(KeyboardInterrupt):
         sys.exit(asyncio.run(serve(Gateway(settings, start_empty=start_empty))))
 

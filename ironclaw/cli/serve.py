@@ -13,7 +13,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from ironclaw import codec
+from ironclaw import codec, logs
 from ironclaw.cli.banner import announce, local_url, say
 from ironclaw.errors import ConfigError
 from ironclaw.gateway import Gateway
@@ -53,6 +53,7 @@ async def serve(gateway: Gateway) -> int:
     discovery = services.home.path / "gateway.json"
     try:
         log.info("Web Gateway started at http://%s:%d", settings.host, port, extra={"bare": True})
+        logs.flush()  # what follows is written to the terminal directly, below that line
         announce(services, settings.host, port)
         write_private(discovery, codec.dumps({"url": local_url(settings.host, port), "pid": os.getpid()}).decode())
         # Not before the first answers: it takes as long as a hundred of them.
@@ -79,6 +80,7 @@ def _catch_signals() -> asyncio.Event:
 
     def ask(number: int) -> None:
         if asked.is_set():
+            logs.flush()
             os._exit(128 + number)
         asked.set()
 

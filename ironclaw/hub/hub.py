@@ -22,6 +22,7 @@ from ironclaw.database import Database
 from ironclaw.events import TURN_END_KINDS, Event, Reset, field_of
 from ironclaw.hub import log as event_log
 from ironclaw.hub.channels import Channel, Client, Released, framed
+from ironclaw.levels import TRACE
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +69,7 @@ class Subscription:
     def put(self, released: Released) -> None:
         """Give the reader one more event, or cut it."""
         if self._bytes > _READER_BYTES:
+            self._hub.cut += not self._cut
             self._cut = True
             return
         self._bytes += len(released.body)
@@ -116,6 +118,8 @@ class Hub:
         self._channels: dict[str | None, Channel] = {}
         self._trimmer: asyncio.Task[None] | None = None
         self.readers: dict[tuple[str, str | None], set[Subscription]] = {}
+        self.cut = 0
+        """In-process readers that were cut because they left too much unread."""
         self.head = highest
         """The id of the event that was released last."""
 
@@ -134,6 +138,11 @@ class Hub:
     def alive(self) -> bool:
         """Whether the log is still trimmed."""
         return self._trimmer is not None and not self._trimmer.done()
+
+    @property
+    def waiting(self) -> int:
+        """Events that wait for a commit before they may be seen."""
+        return len(self._pending)
 
     # Publishing
 
@@ -217,6 +226,8 @@ class Hub:
 
     def _release(self, released: Released) -> None:
         self.head = released.id
+        if log.isEnabledFor(TRACE):
+            log.log(TRACE, "Event %d: %s, %d bytes", released.id, released.kind, len(released.body))
         self._remember(released)
         for key in {None, released.thread_id}:
             channel = self._channels.get(key)

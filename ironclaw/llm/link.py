@@ -1,6 +1,7 @@
 """A model in use: finds out on first need what was left open of it, and knows how it is by watching its calls."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Literal
@@ -16,6 +17,8 @@ from ironclaw.llm.provider import Provider
 from ironclaw.llm.replies import patience
 from ironclaw.llm.servers import Dialer
 from ironclaw.llm.transport import ModelHTTP, ModelStream
+
+log = logging.getLogger(__name__)
 
 Source = Literal["environment", "page", "host", "found"]
 State = Literal["none", "ready", "loading", "unreachable", "key_refused", "model_missing"]
@@ -98,6 +101,13 @@ class Link:
         """Take note of how a call went."""
         before, self.state, self.error = self.state, state, error
         if before != state:
+            log.log(
+                logging.INFO if error is None else logging.WARNING,
+                "The model %s is %s. %s",
+                self.model,
+                state,
+                error or "",
+            )
             self._changed()
 
     def failed(self, error: ProviderError, model: str) -> None:

@@ -4,6 +4,7 @@ Nothing above ever sees an unmetered provider. The sums and the caps are `usage/
 """
 
 import functools
+import logging
 import math
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -19,6 +20,8 @@ from ironclaw.llm.provider import Provider
 from ironclaw.usage.budgets import Budgets, Reservation
 from ironclaw.usage.ledger import Ledger
 from ironclaw.usage.store import PricedBy, UsageRecord
+
+log = logging.getLogger(__name__)
 
 OUTPUT_TOKENS = 4096
 """What one call may write while there is a budget, unless it asks for less or more."""
@@ -155,6 +158,7 @@ class MeteredCall:
     def fail(self) -> None:
         """The provider has failed: before its first token nothing is counted."""
         if not self.received and not self.settled:
+            self.meter.ledger.counts.failed(self.seller.name, self.seller.model, self.scope[0])
             self._settle()
 
     def end(self) -> None:
@@ -168,6 +172,9 @@ class MeteredCall:
         cost, priced_by = self.meter.price(self.seller, usage)
         usage = attrs.evolve(usage, cost_usd=cost)
         scope, scope_id = self.scope
+        log.debug(
+            "%s %s: %d tokens in, %d out", self.seller.name, self.seller.model, usage.input_tokens, usage.output_tokens
+        )
         self.meter.ledger.record(
             UsageRecord(
                 scope=scope,

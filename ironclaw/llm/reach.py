@@ -1,15 +1,12 @@
 """Looks whether a host is there and which of its ports answer, and refuses hosts that no model is on.
 
-Link-local and metadata addresses are where clouds keep their credentials. They are refused by name, by number, and once
-more when a connection is made, whatever the name meant a moment before.
+Link-local and metadata addresses are where clouds keep their credentials. They are refused by name and by number here,
+and once more when a connection is made (`egress.socket_unless_metadata`), whatever the name meant a moment before.
 """
 
 import asyncio
-import errno
 import ipaddress
-import os
 import socket
-from typing import Any
 
 import attrs
 
@@ -93,11 +90,3 @@ async def _try_address(address: str, port: int, timeout: float) -> str:
         return "silent"
     writer.close()
     return "open"
-
-
-def guarded_socket(address: tuple[Any, ...]) -> socket.socket:
-    """A socket for one result of getaddrinfo, for a client's connector. Raises *OSError* for a forbidden address."""
-    family, kind, protocol, _, sockaddr = address
-    if is_metadata(str(sockaddr[0])):
-        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
-    return socket.socket(family, kind, protocol)

@@ -5,6 +5,7 @@ A request is tried again only while nothing of its answer was read. Neither head
 
 import asyncio
 import functools
+import logging
 import random
 from collections.abc import Mapping
 from typing import Any
@@ -13,15 +14,18 @@ from urllib.parse import urlsplit
 import aiohttp
 import attrs
 
+from ironclaw.egress import socket_unless_metadata
 from ironclaw.errors import ProviderError
+from ironclaw.levels import TRACE
 from ironclaw.llm.chunks import parse
 from ironclaw.llm.endpoint import Endpoint, Timeouts
 from ironclaw.llm.failures import Failures
 from ironclaw.llm.lines import LineSplitter, LineTooLong
-from ironclaw.llm.reach import guarded_socket
 from ironclaw.llm.refusals import read_answer
 from ironclaw.llm.wire import Answer, Wire
 from ironclaw.version import __version__
+
+log = logging.getLogger(__name__)
 
 _RETRIES = 2
 _LONGEST_WAIT = 20.0  # seconds that a `Retry-After` may ask for; beyond, a person decides
@@ -169,6 +173,7 @@ class ModelHTTP:
             wait = self._wait(got, attempt)
             if wait is None:
                 raise got.error
+            log.debug("%s is tried again in %.1f s: %s", request.url, wait, got.error.what)
             await asyncio.sleep(wait)
             attempt += 1
         return got
@@ -207,6 +212,7 @@ class ModelHTTP:
             return _Failed(failures.silent(timeouts.first_token, began=False), passing=False)
         except (aiohttp.ClientError, ValueError, OSError) as error:
             return _Failed(failures.connecting(error), _may_pass(error))
+        log.log(TRACE, "%s answers %d", request.url, response.status)
         if response.status == 200:
             return ModelStream(response, failures)
         try:
@@ -220,6 +226,7 @@ class ModelHTTP:
 
         A redirect is an answer too: it could carry the key elsewhere.
         """
+        log.log(TRACE, "%s is called with %d bytes", request.url, len(request.body or b""))
         session, wire = self._open()
         method, timeout = "GET" if request.body is None else "POST", _connect_within(connect)
         proxy = None if request.failures.endpoint.local else proxy_for(request.url)
@@ -241,7 +248,7 @@ class ModelHTTP:
     def _open(self) -> tuple[aiohttp.ClientSession, Wire]:
         """The one session, and its connections. Not `trust_env`: ~/.netrc has entries that clash with our own header."""
         if self._made is None:
-            connector = aiohttp.TCPConnector(limit=0, limit_per_host=0, socket_factory=guarded_socket)
+            connector = aiohttp.TCPConnector(limit=0, limit_per_host=0, socket_factory=socket_unless_metadata)
             session = aiohttp.ClientSession(
                 connector=connector, cookie_jar=aiohttp.DummyCookieJar(), timeout=aiohttp.ClientTimeout(total=None)
             )

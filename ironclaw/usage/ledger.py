@@ -11,6 +11,7 @@ import attrs
 from ironclaw import codec
 from ironclaw.database import Database
 from ironclaw.usage import store
+from ironclaw.usage.calls import CallCounts
 from ironclaw.usage.periods import Period, last_days, local_day, start_of
 from ironclaw.usage.report import UsageReport, report_of
 from ironclaw.usage.store import Totals, UsageRecord, UsageRow
@@ -32,6 +33,7 @@ class Ledger:
 
     def __init__(self, database: Database, kept: _Kept, clock: Callable[[], datetime]) -> None:
         self.totals = kept.totals
+        self.counts = CallCounts()
         self._costs = kept.costs
         self._clock = clock
         self._database = database
@@ -51,6 +53,11 @@ class Ledger:
         return not self._writer.done()
 
     @property
+    def waiting(self) -> int:
+        """Records that are still to be written."""
+        return len(self._unwritten)
+
+    @property
     def today(self) -> date:
         """The day that it is here."""
         return local_day(self._clock())
@@ -68,6 +75,7 @@ class Ledger:
             day = local_day(now)
             self._costs[day] = self._costs.get(day, 0.0) + record.cost_usd
         self.totals = self.totals.plus(record)
+        self.counts.record(record)
         self._unwritten.append((now, record))
 
     async def report(self, days: int) -> UsageReport:

@@ -283,6 +283,7 @@ def test_the_costs_of_two_weeks_are_one_row_of_bars_from_a_zero_line(
     page = sign_in(look(360), gateway)
     place(page, "System").click()
     expect(page.locator(".days li")).to_have_count(14)
+    expect(page.get_by_text("at most $0.77 a day")).to_be_visible()
     expect(page.get_by_text("price is not known")).to_have_count(2)  # in all, and on the one day
     heights = page.locator(".day-bar").evaluate_all("all => all.map(one => one.offsetHeight)")
     assert max(heights) == heights[2]

@@ -24,6 +24,6 @@ test("what is written can be read", () => {
 });
 
 test("the place is the first part of the address", () => {
-  assert.deepEqual(["#/chat", "#/chat/t/m", "#/system", "#/notes/a/b.md"].map(placeOf), ["chat", "chat", "system", "notes"]);
-  assert.deepEqual(["", "#", "#/", "#/Chat", "#token=x", "#/chat?x"].map(placeOf), [null, null, null, null, null, null]);
+  assert.deepEqual(["#/chat", "#/chat/t/m", "#/system", "#/notes/a/b.md", "#/notes?find=x"].map(placeOf), ["chat", "chat", "system", "notes", "notes"]);
+  assert.deepEqual(["", "#", "#/", "#/Chat", "#token=x", "#/chat.x"].map(placeOf), [null, null, null, null, null, null]);
 });

@@ -1,6 +1,6 @@
 /** Where the page is, as its address says: `#/PLACE/…`; in the chat `#/chat`, `#/chat/THREAD`, `#/chat/THREAD/MESSAGE`. Pure. */
 
-const PLACE = /^#\/([a-z]+)(?:\/|$)/;
+const PLACE = /^#\/([a-z]+)(?:[/?]|$)/;
 const CHAT = /^#\/chat(?:\/([^/]+))?(?:\/([^/]+))?$/;
 
 /** The name of the place, or null where the address names none. */

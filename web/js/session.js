@@ -20,7 +20,7 @@ export class Session extends EventTarget {
   constructor(api) {
     super();
     this.api = api;
-    this.#stream = new EventStream(api);
+    this.#stream = new EventStream((lastId, signal) => api.events(lastId, signal));
     this.#listen();
     this.readStatus();
   }

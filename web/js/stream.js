@@ -1,4 +1,4 @@
-/** The one event stream of the page: read by fetch, opened again for ever, resumed where it broke. */
+/** A stream of events or lines: read by fetch, opened again for ever, resumed where it broke. */
 
 import { Backoff } from "./backoff.js";
 import { Pause } from "./pause.js";
@@ -12,7 +12,7 @@ const UNSEEN = 10000;
  * Fires "open"; "lost" with `{error, wait}` (the next attempt in *wait* ms); "event" with `{id, name, data}`.
  */
 export class EventStream extends EventTarget {
-  #api;
+  #ask;
   #backoff = new Backoff();
   #lastId = null;
   #running = null;
@@ -20,9 +20,10 @@ export class EventStream extends EventTarget {
   #unseen = null;
   #pause = new Pause();
 
-  constructor(api) {
+  /** @param {(lastId: string|number|null, signal: AbortSignal) => Promise<Response>} ask opens it after *lastId*; null: from now on */
+  constructor(ask) {
     super();
-    this.#api = api;
+    this.#ask = ask;
   }
 
   /** The last event that was seen, or from which on was asked; null: none yet. */
@@ -79,7 +80,7 @@ export class EventStream extends EventTarget {
   }
 
   async #read(attempt) {
-    const response = await this.#api.events(this.#lastId, attempt.signal);
+    const response = await this.#ask(this.#lastId, attempt.signal);
     attempt.opened();
     this.#fire("open", null);
     const parser = new FrameParser();
@@ -96,15 +97,17 @@ export class EventStream extends EventTarget {
     }
   }
 
-  #take({ id, name, data }) {
-    if (isOld(id, this.#lastId) && name !== "reset") return;
-    if (id !== null) this.#lastId = id;
+  // The lines of the log have their id among their fields.
+  #take({ id: named, name, data }) {
     let fields;
     try {
       fields = JSON.parse(data);
     } catch {
       return;
     }
+    const id = named ?? (Number.isInteger(fields.id) ? fields.id : null);
+    if (isOld(id, this.#lastId) && name !== "reset") return;
+    if (id !== null) this.#lastId = id;
     if (name === "reset") this.#lastId = fields.last_id;
     this.#fire("event", { id, name, data: fields });
   }

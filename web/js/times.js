@@ -23,6 +23,12 @@ export function dayAndTime(date, now = new Date()) {
   return daysBetween(date, now) === 0 ? day : `${day} ${clock(date)}`;
 }
 
+/** "14:02:09" today, else "3 Mar 14:02:09". */
+export function exactTime(date, now = new Date()) {
+  const time = `${clock(date)}:${pad(date.getSeconds())}`;
+  return daysBetween(date, now) === 0 ? time : `${dayOfYear(date, now)} ${time}`;
+}
+
 /** "3 Mar" of "2026-03-03", a day without a time. */
 export function dayName(day) {
   const [, month, date] = day.split("-").map(Number);

@@ -19,6 +19,15 @@ ROWS: tuple[Route, ...] = (
         open=True,
         reply="status.Health",
     ),
+    route(
+        "status",
+        "GET",
+        "/metrics",
+        "metrics.metrics",
+        "Counts and times for Prometheus.",
+        limited=False,
+        also=("text/plain", "application/openmetrics-text"),
+    ),
     route("status", "GET", "/api", "about.about", "Name, version and the commonest calls.", reply="about.About"),
     route("status", "GET", "/api/openapi.json", "about.openapi", "This API as OpenAPI 3.1."),
 )

@@ -1,15 +1,15 @@
 /** The turns of one thread on the page; history and live events meet here. */
 
 import { arrange } from "../dom.js";
+import { ListWindow } from "../list-window.js";
 import { TurnList } from "../turn-list.js";
-import { TurnWindow } from "../turn-window.js";
 import { Turn } from "./turn.js";
 
 export class ChatLog {
   #container;
   #make;
   #turns = new TurnList();
-  #window = new TurnWindow();
+  #window = new ListWindow();
 
   /** @param {(parts: object) => Turn} make */
   constructor(container, make = (parts) => new Turn(parts)) {

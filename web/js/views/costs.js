@@ -1,7 +1,7 @@
 /** What some days cost: a sentence, and one bar for each day, from a zero line. */
 
 import { part, setText } from "../dom.js";
-import { costText } from "../money.js";
+import { costText, dollars } from "../money.js";
 import { dayName } from "../times.js";
 
 const DAYS = 14;
@@ -10,7 +10,7 @@ export class Costs {
   #root;
   #api;
 
-  /** @param {Element} root has the parts "cost", "chart", "days" and "first" */
+  /** @param {Element} root has the parts "cost", "chart", "days", "first" and "most" */
   constructor(root, api) {
     this.#root = root;
     this.#api = api;
@@ -33,6 +33,7 @@ export class Costs {
     if (most === 0) return;
     part(this.#root, "days").replaceChildren(...days.map((day) => dayNode(day, (day.cost_usd ?? 0) / most)));
     setText(part(this.#root, "first"), dayName(days[0].day));
+    setText(part(this.#root, "most"), `at most ${dollars(most)} a day`);
   }
 }
 

@@ -1,9 +1,10 @@
-/** The system: how the gateway is, which model answers, what it costs. */
+/** The system: how the gateway is, which model answers, what it costs, what it logs. */
 
 import { fromTemplate, part, setText } from "../dom.js";
 import { conditionText, unwellTexts } from "../condition.js";
 import { Budget } from "./budget.js";
 import { Costs } from "./costs.js";
+import { LogPanel } from "./log-panel.js";
 import { ModelCard } from "./model-card.js";
 import { Notice, troubleText } from "./notice.js";
 
@@ -14,6 +15,7 @@ const SPENT = new Set(["budget_warning", "response", "turn_failed"]);
 export default class SystemView {
   #session;
   #shown = false;
+  #closed = new AbortController();
   #stale = null;
   #minutes = setInterval(() => this.#shown && !document.hidden && this.#session.readStatus(), MINUTE);
 
@@ -24,11 +26,14 @@ export default class SystemView {
     this.card = new ModelCard(session);
     this.costs = new Costs(this.root, session.api);
     this.budget = new Budget(part(this.root, "budget"), session.api);
+    this.log = new LogPanel(session);
     part(this.root, "model").append(this.card.root);
+    part(this.root, "log").append(this.log.root);
     session.addEventListener("status", () => this.#show());
     session.addEventListener("event", ({ detail }) => this.#take(detail));
     session.addEventListener("connected", () => this.#connected());
     session.addEventListener("trouble", ({ detail }) => this.#trouble(detail));
+    document.addEventListener("keydown", (event) => this.#shown && this.#key(event), { signal: this.#closed.signal });
   }
 
   open() {
@@ -36,13 +41,17 @@ export default class SystemView {
     this.root.dispatchEvent(new CustomEvent("titled", { detail: "System" }));
     this.#session.readStatus();
     this.#read();
+    this.log.open();
   }
 
   leave() {
     this.#shown = false;
+    this.log.leave();
   }
 
   close() {
+    this.#closed.abort();
+    this.log.close();
     clearInterval(this.#minutes);
     clearTimeout(this.#stale);
     this.notice.clear();
@@ -83,6 +92,12 @@ export default class SystemView {
 
   #trouble({ error, wait }) {
     if (this.#shown) this.notice.trouble(troubleText(error, wait, { first: !this.#session.connected }));
+  }
+
+  #key(event) {
+    if (event.key !== "/" || event.target.matches("input, textarea, select")) return;
+    event.preventDefault();
+    this.log.focus();
   }
 }
 

@@ -1,19 +1,19 @@
-/** Which turns of a long thread stand on the page: a stretch of them that moves with its reader. Pure. */
+/** Which items of a long list stand on the page: a stretch of them that moves with its reader. Pure. */
 
-const MOST = 150; // two messages each
+const MOST = 150; // turns of two messages each, or lines
 const STEP = 50;
 
-export class TurnWindow {
+export class ListWindow {
   from = 0;
   to = 0;
   length = 0;
 
-  /** Whether the newest turn is in it. */
+  /** Whether the newest one is in it. */
   get atEnd() {
     return this.to === this.length;
   }
 
-  /** *count* turns were put before the others; the stretch stays on those that it had. */
+  /** *count* were put before the others; the stretch stays on those that it had. */
   prepended(count) {
     this.length += count;
     this.from += count;
@@ -25,6 +25,11 @@ export class TurnWindow {
     const follows = this.atEnd;
     this.length += 1;
     if (follows) this.toEnd(this.to - this.from + 1);
+  }
+
+  /** There are *count* more at the end; the stretch stays where it is. */
+  grew(count) {
+    this.length += count;
   }
 
   /** The one at *index* is gone. */

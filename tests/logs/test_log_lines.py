@@ -12,12 +12,26 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ironclaw import logs
-from ironclaw.logs import JsonFormatter, RedactingFormatter
+from ironclaw.logs.lines import line_of, message_of
+from ironclaw.logs.sinks import Render, render_json, render_text
 from ironclaw.redact import redact
 
 SECRET = 'S3cret-"quoted"-\\of-this-test'
 redact.add(SECRET)
-TEXT, JSON = RedactingFormatter(), JsonFormatter()
+
+
+class Form:
+    """How records look in one form."""
+
+    def __init__(self, render: Render) -> None:
+        self._render = render
+
+    def format(self, record: logging.LogRecord) -> str:
+        made = line_of(record.levelno, record.created, record.name, message_of(record), record.exc_info)
+        return self._render(made).decode().removesuffix("\n")
+
+
+TEXT, JSON = Form(render_text), Form(render_json)
 
 
 def record(message: str, *args: object, error: BaseException | None = None, **more: object) -> logging.LogRecord:
@@ -76,7 +90,7 @@ def test_every_json_line_is_json_also_after_masking(text: str) -> None:
 @given(before=st.text(), after=st.text())
 @example(before="", after="")
 def test_a_known_secret_is_in_no_line_be_it_in_message_argument_or_traceback(
-    formatter: logging.Formatter, before: str, after: str
+    formatter: Form, before: str, after: str
 ) -> None:
     said = before + SECRET + after
     for made in (
@@ -106,14 +120,25 @@ def test_a_traceback_is_shown_whole_and_indented_behind_its_line() -> None:
     assert lines[-1] == "    RuntimeError: outer"
 
 
-def test_lines_that_were_collected_have_their_own_times() -> None:
-    collected = record("x", lines=[(0.0, "first"), (1.5, "second")])
-    assert TEXT.format(collected).splitlines() == [
+COLLECTED = """
+import logging, sys
+from ironclaw import logs
+logs.install("info", sys.argv[1])
+lines = [(0.0, "first"), (1.5, "second"), *((float(n), "same") for n in range(500))]
+logging.getLogger("ironclaw.test").info("x", extra={"lines": lines})
+"""
+
+
+def test_lines_that_were_collected_have_their_own_times_and_all_are_written() -> None:
+    text = installed("text", program=COLLECTED)
+    assert text[:2] == [
         "[INFO] 1970-01-01T00:00:00Z ironclaw.test: first",
         "[INFO] 1970-01-01T00:00:01Z ironclaw.test: second",
     ]
-    records = [json.loads(line) for line in JSON.format(collected).splitlines()]
-    assert [(one["message"], one["timestamp"][17:]) for one in records] == [("first", "00Z"), ("second", "01Z")]
+    assert len(text) == 502
+    records = [json.loads(line) for line in installed("json", program=COLLECTED)]
+    assert [(one["message"], one["timestamp"][17:]) for one in records[:2]] == [("first", "00Z"), ("second", "01Z")]
+    assert len(records) == 502
 
 
 PROGRAM = """
@@ -129,9 +154,9 @@ for name in ("ironclaw.chat", "aiohttp.server", "asyncio"):
 """
 
 
-def installed(level: str, kind: str) -> list[str]:
+def installed(*arguments: str, program: str = PROGRAM) -> list[str]:
     result = subprocess.run(
-        [sys.executable, "-c", PROGRAM, level, kind],
+        [sys.executable, "-c", program, *arguments],
         cwd=Path(logs.__file__).parents[1],
         capture_output=True,
         text=True,

@@ -1,11 +1,11 @@
-// Which turns of a long thread stand on the page.
+// Which items of a long list stand on the page.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { TurnWindow } from "../../web/js/turn-window.js";
+import { ListWindow } from "../../web/js/list-window.js";
 
 function windowOf(length) {
-  const window = new TurnWindow();
+  const window = new ListWindow();
   window.length = length;
   window.toEnd();
   return window;
