@@ -30,7 +30,7 @@ class Wanted:
 
     number: int = TRACE
     logger: str = ""
-    query: str = attrs.field(default="", converter=str.casefold)
+    query: str = ""
 
     def __call__(self, line: LogLine) -> bool:
         """Whether *line* is one."""
@@ -40,7 +40,8 @@ class Wanted:
             return False
         if not self.query:
             return True
-        return self.query in line.message.casefold() or self.query in (line.trace or "").casefold()
+        query = self.query.casefold()
+        return query in line.message.casefold() or query in (line.trace or "").casefold()
 
 
 class Follower(Protocol):
