@@ -15,6 +15,7 @@ import attrs
 from ironclaw import logs
 from ironclaw.database import Database
 from ironclaw.hub import Hub
+from ironclaw.jobs.manager import Jobs
 from ironclaw.llm.connection import ModelConnection
 from ironclaw.memory.search import Search
 from ironclaw.memory.workspace import Workspace
@@ -100,6 +101,7 @@ class StatusReader:
         ledger: Ledger,
         workspace: Workspace,
         search: Search,
+        jobs: Jobs,
         slots: StreamSlots,
         connection: ModelConnection,
     ) -> None:
@@ -107,6 +109,7 @@ class StatusReader:
         self._ledger = ledger
         self._workspace = workspace
         self._search = search
+        self._jobs = jobs
         self._slots = slots
         self._connection = connection
         self._started = time.monotonic()
@@ -129,6 +132,7 @@ class StatusReader:
             "database": lambda: database.alive,
             "event log": lambda: hub.alive,
             "usage": lambda: ledger.alive,
+            "jobs": lambda: jobs.alive,
         }
         self._waiting: Sized = ()
         self._last: SystemStatus | None = None
@@ -232,7 +236,10 @@ class StatusReader:
 
     def read(self) -> SystemStatus:
         """All of it, now. The same object as before when nothing has changed since."""
-        seen = (self.uptime, self._slots.taken, self._ledger.totals, self.parts(), self.model, len(self._waiting))
+        seen = (
+            *(self.uptime, self._slots.taken, self._jobs.active, self._ledger.totals),
+            *(self.parts(), self.model, len(self._waiting)),
+        )
         if self._last is None or self._seen != seen:
             self._seen, self._last = seen, self._read()
         return self._last
@@ -245,7 +252,7 @@ class StatusReader:
             status="healthy" if healthy else "degraded",
             uptime_seconds=self.uptime,
             active_sessions=self._slots.taken,
-            active_jobs=0,
+            active_jobs=self._jobs.active,
             token_usage=TokenUsage(totals.tokens, round(totals.cost_usd, 6), totals.unpriced_tokens),
             channels=_GATEWAY,
             version=__version__,
@@ -275,7 +282,7 @@ class StatusReader:
             "memory": f"{_resident_bytes() / 1e6:.0f} MB used by the gateway",
             "disk": f"{disk.free / 1e9:.1f} GB free of {disk.total / 1e9:.1f} GB",
             "notes": f"{count} ({changed} changed today)",
-            "jobs": "0 running",
+            "jobs": f"{self._jobs.active} running",
             "tokens": f"{totals.tokens} tokens, ${totals.cost_usd:.2f}",
             "model": "none connected (built-in assistant)" if self.model.state == "none" else self.model.model,
         }

@@ -31,7 +31,7 @@ async def test_a_part_that_another_noun_adds_is_shown_in_status_and_health_like_
 ) -> None:
     reader_of(client).add_part("sandbox", lambda: PartStatus("degraded", "bwrap is missing. Install bubblewrap."))
     parts = await parts_of(client)
-    assert set(parts) >= {"database", "workspace", "search", "model", "disk", "log", "background", "sandbox"}
+    assert set(parts) >= {"database", "workspace", "search", "model", "disk", "log", "background", "backup", "sandbox"}
     assert parts["sandbox"] == {"state": "degraded", "reason": "bwrap is missing. Install bubblewrap."}
     health = await client.get("/api/health", headers={"Authorization": ""})
     assert health.status == 200

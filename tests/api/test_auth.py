@@ -98,8 +98,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess
 
 
 def page_paths() -> set[str]:
-    files = {path for path in WEB.rglob("*") if path.suffix in {".js", ".css", ".svg", ".txt"}}
-    files |= set((WEB / "places").glob("*.html"))
+    files = {path for path in WEB.rglob("*.*") if path.suffix in {".js", ".css", ".svg", ".txt"} or path.parent != WEB}
     return {f"/{path.relative_to(WEB).as_posix()}" for path in files} | {"/", "/favicon.ico"}
 
 
