@@ -114,18 +114,9 @@ async def open_services(
         slots = StreamSlots(settings.max_streams)
         builtin, model = await ground.models(llm)
         extensions = await ground.extensions()
-        status = ground.status(workspace, search, slots, model)
-        status.add_part("extensions", lambda: _extensions_part(extensions))
-        agents = _Agents(
-            connection=model,
-            builtin_provider=builtin,
-            meter=await ground.meter(),
-            toolbox=Toolbox(
-                (*memory_tools(workspace, search), TIME, status.tool(), *ground.tools(skills), *tools), (extensions,)
-            ),
-            briefing=Briefing(workspace, skills),
-            limits=AgentLimits(iterations=settings.max_tool_iterations, tokens=settings.turn_tokens),
-        )
+        status = ground.status(workspace, search, slots, model, extensions)
+        own_tools = (*memory_tools(workspace, search), TIME, status.tool(), *ground.tools(skills), *tools)
+        agents = await ground.agents(builtin, model, Toolbox(own_tools, [extensions]), Briefing(workspace, skills))
         chat = await ground.chat(agents, status, workspace.undo_changes, skills)
         completions = agents.completions(AgentMode(chat, ground.hub, agents.plain), Names(settings.llm_aliases))
         yield Services(
@@ -240,10 +231,15 @@ class _Ground:
         return extensions
 
     def status(
-        self, workspace: Workspace, search: Search, slots: StreamSlots, connection: ModelConnection
+        self,
+        workspace: Workspace,
+        search: Search,
+        slots: StreamSlots,
+        connection: ModelConnection,
+        extensions: Extensions,
     ) -> StatusReader:
         """What looks at all of it."""
-        return StatusReader(
+        status = StatusReader(
             database=self.database,
             hub=self.hub,
             ledger=self.ledger,
@@ -252,8 +248,23 @@ class _Ground:
             slots=slots,
             connection=connection,
         )
+        status.add_part("extensions", lambda: _extensions_part(extensions))
+        return status
 
-    async def meter(self) -> Meter:
+    async def agents(
+        self, builtin: Provider, connection: ModelConnection, toolbox: Toolbox, briefing: Briefing
+    ) -> "_Agents":
+        """What makes agents, and counts their calls."""
+        return _Agents(
+            connection=connection,
+            builtin_provider=builtin,
+            meter=await self._meter(),
+            toolbox=toolbox,
+            briefing=briefing,
+            limits=AgentLimits(iterations=self._settings.max_tool_iterations, tokens=self._settings.turn_tokens),
+        )
+
+    async def _meter(self) -> Meter:
         """What counts the calls of models, and holds them within the budget."""
         budgets = await Budgets.open(self.ledger, self.database, self.hub)
         unpriced = self._settings.budget_unknown_price == "allow"

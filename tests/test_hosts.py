@@ -342,7 +342,7 @@ async def test_below_two_prefixes_and_a_size_limit_of_the_host_it_works_as_elsew
         long = {"message": "note: " + "x" * 10_000}
         assert await door.status("POST", "/admin/claw/api/chat/send", json=long, headers=door.own) == 200
         vast, kind = io.BytesIO(b"x" * 1_100_000), {"Content-Type": "application/json"}
-        assert await door.status("POST", "/admin/claw/api/chat/send", data=vast, headers={**door.own, **kind}) == 413
+        assert await door.status("POST", "/admin/claw/api/chat/threads", data=vast, headers={**door.own, **kind}) == 413
 
 
 async def test_two_gateways_of_one_host_share_nothing(tmp_path: Path) -> None:

@@ -90,7 +90,9 @@ def test_the_wheel_has_every_module_every_file_of_the_page_and_nothing_else(whee
     assert "index.html" in page
     skills = {path.relative_to(ROOT).as_posix() for path in tracked() if path.name == "SKILL.md"}
     assert len(skills) == 5
-    assert names == modules | skills | {f"ironclaw/static/{name}" for name in page} | {"ironclaw/py.typed"}
+    manifests = {path.relative_to(ROOT).as_posix() for path in tracked() if path.parent.name == "builtin"} - modules
+    assert "ironclaw/extensions/builtin/github.toml" in manifests
+    assert names == modules | skills | manifests | {f"ironclaw/static/{name}" for name in page} | {"ironclaw/py.typed"}
 
 
 @pytest.mark.timeout(180)

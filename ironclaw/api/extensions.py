@@ -239,8 +239,8 @@ async def install(request: web.Request) -> web.StreamResponse:
 async def authenticate(request: web.Request) -> web.StreamResponse:
     """Check a token and keep it."""
     services = request.app[SERVICES]
-    extension = services.extensions.get(_name(request))
     body = await read_body(request, AuthenticateExtension, services.settings.body_timeout)
+    extension = services.extensions.get(_name(request))
     known = extension.record.manifest.secrets
     given = dict(body.secrets or {})
     if body.token is not None:
@@ -280,9 +280,8 @@ async def disable(request: web.Request) -> web.StreamResponse:
 async def configure(request: web.Request) -> web.StreamResponse:
     """Change its settings."""
     services = request.app[SERVICES]
-    extension = services.extensions.get(_name(request))
     body = await read_body(request, ConfigureExtension, services.settings.body_timeout)
-    return json_response(request, _details(await services.extensions.configure(extension.name, body.settings)))
+    return json_response(request, _details(await services.extensions.configure(_name(request), body.settings)))
 
 
 async def test(request: web.Request) -> web.StreamResponse:

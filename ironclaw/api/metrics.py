@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import HistogramMetricFamily, Metric
     from prometheus_client.registry import Collector
 
-MEDIA_TYPES = ("text/plain", "application/openmetrics-text")
-
 
 @attrs.frozen(kw_only=True)
 class _Snapshot:

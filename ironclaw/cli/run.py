@@ -44,19 +44,9 @@ def command(start_empty: bool, **flags: Any) -> None:
     from ironclaw.gateway import Gateway
 
     settings = _fit_descriptors(Settings.load(flags))
-    logs.install(settings.log_level, settings.log_format, _log_file(settings))
+    logs.install(settings.log_level, settings.log_format, logs.file_of(settings))
     with contextlib.suppress(KeyboardInterrupt):
         sys.exit(asyncio.run(serve(Gateway(settings, start_empty=start_empty))))
-
-
-def _log_file(settings: Settings) -> logs.FileSink | None:
-    """The log's file, where one is set. Raises *ConfigError* when it can't be written."""
-    if settings.log_file is None:
-        return None
-    render = logs.RENDER[settings.log_format]
-    return logs.FileSink(
-        settings.log_file, render, most_bytes=settings.log_file_mb << 20, count=settings.log_file_count
-    )
 
 
 def _fit_descriptors(settings: Settings) -> Settings:

@@ -99,3 +99,16 @@ class Extension:
         if self.failure is not None:
             return "failed"
         return "running" if self.server.is_running else "ready"
+
+    @property
+    def missing(self) -> str:
+        """What a person must give or allow before it can be used, as a sentence."""
+        if self.phase is not None:
+            return f"it is being installed ({self.phase})."
+        if self.record.confirmation_needed:
+            return "its command is not confirmed."
+        if self.missing_settings:
+            return f"it needs the settings {', '.join(self.missing_settings)}."
+        if self.missing_secrets:
+            return f"it needs the secrets {', '.join(self.missing_secrets)}."
+        return self.failure.message if self.failure is not None else "its environment is not made."

@@ -5,27 +5,25 @@ Each change of one extension waits for the one before it. Nothing that a model s
 
 import asyncio
 import difflib
-import importlib.util
-import logging
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
 
 from ironclaw.database import Database
-from ironclaw.errors import Conflict, IronclawError, NotFound, Unavailable
+from ironclaw.errors import Conflict, IronclawError, NotFound
 from ironclaw.events import AuthCompleted, AuthRequired, Event, ExtensionUpdated
 from ironclaw.extensions import authentication, store
-from ironclaw.extensions.environment import Environment
 from ironclaw.extensions.extension import Extension
 from ironclaw.extensions.manifest import from_mcp_servers
 from ironclaw.extensions.names import check_name
 from ironclaw.extensions.plans import clean_secrets, clean_settings, origin_of, plan_of, secret_key
+from ironclaw.extensions.preparation import Preparation
 from ironclaw.extensions.registry import Listed, Registry
 from ironclaw.extensions.running import RunningServer
 from ironclaw.extensions.schema import FoundTool
-from ironclaw.extensions.session import SDK_FIX, Answer, Plan, SecretRefused
+from ironclaw.extensions.session import Answer, Plan, SecretRefused, require_sdk_installed
 from ironclaw.extensions.store import Record
 from ironclaw.extensions.tools import make_tools
 from ironclaw.hub import Hub
@@ -33,10 +31,7 @@ from ironclaw.redact import redact
 from ironclaw.secretbox import SecretBox
 from ironclaw.tools import Tool, ToolContext
 
-log = logging.getLogger(__name__)
-
 _MOST = 100
-_AGAIN = (5.0, 30.0, 120.0, 600.0)  # seconds until an extension that could not be tried is tried again
 
 
 class Extensions:
@@ -49,7 +44,7 @@ class Extensions:
         self._folder = home / "extensions"
         self._idle = idle
         self._known: dict[str, Extension] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._preparation = Preparation(self._folder, self._keep, self._tell, self._try)
         self.registry = Registry(self._folder)
 
     @classmethod
@@ -62,10 +57,7 @@ class Extensions:
 
     async def aclose(self) -> None:
         """End all servers and what runs in the background."""
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._preparation.aclose()
         await asyncio.gather(*(one.server.aclose() for one in self._known.values()))
 
     # What there is
@@ -145,7 +137,7 @@ class Extensions:
         await self._keep(extension, record)
         self._tell(extension)
         if not record.confirmation_needed:
-            self._settle(extension)
+            self._preparation.start(extension)
         return extension
 
     async def enable(self, name: str, confirm: str | None) -> Extension:
@@ -166,16 +158,16 @@ class Extensions:
                         field="confirm",
                     )
                 record = attrs.evolve(record, confirmed=wanted)
-            _require_sdk()
+            require_sdk_installed()
             await self._keep(extension, attrs.evolve(record, enabled=True))
         self._tell(extension)
-        self._settle(extension)
+        self._preparation.start(extension)
         return extension
 
     async def disable(self, name: str) -> Extension:
         """Take its tools from the agent and stop it."""
         extension = self.get(name)
-        await self._end_task(name)
+        await self._preparation.stop(name)
         async with extension.changing:
             await extension.server.stop()
             await self._keep(extension, attrs.evolve(extension.record, enabled=False))
@@ -185,14 +177,14 @@ class Extensions:
     async def remove(self, name: str) -> None:
         """Stop it and delete all of it: environment, data, settings and secrets."""
         extension = self.get(name)
-        await self._end_task(name)
+        await self._preparation.stop(name)
         async with extension.changing:
             self._known.pop(name, None)
             await extension.server.aclose()
             for secret in extension.record.manifest.secrets:
                 await self._box.forget(secret_key(name, secret.name))
             await self._database.write(lambda db: store.delete(db, name))
-            await self._environment(name).delete()
+            await self._preparation.environment(name).delete()
         self._hub.publish(ExtensionUpdated(name=name, state="removed", enabled=False, authenticated=False))
 
     # Setting up
@@ -204,7 +196,7 @@ class Extensions:
         """
         extension = self.get(name)
         clean = await asyncio.to_thread(clean_settings, extension.record.manifest, settings)
-        await self._end_task(name)
+        await self._preparation.stop(name)
         async with extension.changing:
             old = extension.record
             kept = {one: value for one, value in old.settings.items() if one not in settings}
@@ -217,7 +209,7 @@ class Extensions:
             extension.failure, extension.refused = None, False
             await self._keep(extension, record)
         self._tell(extension)
-        self._settle(extension)
+        self._preparation.start(extension)
         return extension
 
     async def authenticate(self, name: str, given: Mapping[str, str]) -> Extension:
@@ -230,7 +222,7 @@ class Extensions:
         secrets = clean_secrets(extension.record.manifest, given)
         for value in secrets.values():
             redact.add(value)
-        await self._end_task(name)
+        await self._preparation.stop(name)
         async with extension.changing:
             record = attrs.evolve(extension.record, secrets=extension.record.secrets | frozenset(secrets), checked=None)
             tried = attrs.evolve(extension, record=record, refused=False, changing=extension.changing)
@@ -246,14 +238,14 @@ class Extensions:
         if extension.authenticated:
             self._hub.publish(AuthCompleted(name=name))
         self._tell(extension)
-        self._settle(extension)
+        self._preparation.start(extension)
         return extension
 
     async def _checked(self, record: Record, secrets: Mapping[str, str]) -> tuple[Record, IronclawError | None]:
         """The record after the check, and why there was none."""
         try:
             known = {**await self._secrets(record), **secrets}
-            plan = plan_of(record, self._environment(record.name), known)
+            plan = plan_of(record, self._preparation.environment(record.name), known)
             tools = await authentication.check(record, plan, known)
         except SecretRefused as error:
             self._hub.publish(_auth_required(record, error.message))
@@ -262,96 +254,25 @@ class Extensions:
             return record, error
         return attrs.evolve(record, checked=origin_of(record), tools=record.tools if tools is None else tools), None
 
+    async def settled(self, name: str, timeout: float) -> None:
+        """Wait until its installation has ended, at most *timeout* seconds."""
+        await self._preparation.wait(name, timeout)
+
     async def test(self, name: str) -> tuple[FoundTool, ...]:
         """Start it, list its tools, and stop it if it did not run before.
 
         Raises *Conflict* while something is missing, *SecretRefused*, *Unavailable* with what is wrong.
         """
         extension = self.get(name)
-        _require_sdk()
+        require_sdk_installed()
         if not extension.is_complete or extension.phase is not None:
-            raise Conflict(f"{name} can't be tested yet: {_words(extension)}", code=extension.state)
+            raise Conflict(f"{name} can't be tested yet: {extension.missing}", code=extension.state)
         was_running = extension.server.is_running
         extension.server.forgive()
         await self._try(extension)
         if not was_running:
             await extension.server.stop()
         return extension.record.tools or ()
-
-    # In the background
-
-    def _settle(self, extension: Extension) -> None:
-        """Make its environment and list its tools, as far as that can be done."""
-        if extension.name in self._tasks or not (extension.record.enabled or self._must_make(extension)):
-            return
-        self._start(extension.name, self._settled(extension))
-
-    def _must_make(self, extension: Extension) -> bool:
-        record = extension.record
-        return record.manifest.needs_environment and not record.prepared and not record.confirmation_needed
-
-    async def _settled(self, extension: Extension) -> None:
-        if self._must_make(extension) and not await self._made(extension):
-            return
-        for pause in (0.0, *_AGAIN):
-            await asyncio.sleep(pause)
-            if (
-                not extension.is_offered
-                or extension.record.tools is not None
-                or importlib.util.find_spec("mcp") is None
-            ):
-                return
-            try:
-                await self._try(extension)
-            except SecretRefused:
-                return
-            except IronclawError as error:
-                log.info("The extension %s could not be tried: %s", extension.name, error.message)
-            else:
-                return
-
-    async def _made(self, extension: Extension) -> bool:
-        """Whether its environment could be made."""
-
-        def tell(phase: str) -> None:
-            extension.phase = phase
-            self._tell(extension)
-
-        tell("installing")
-        try:
-            await self._environment(extension.name).make(extension.record.manifest, tell)
-        except IronclawError as error:
-            extension.failure = error
-            log.warning("The extension %s could not be installed: %s", extension.name, error.message)
-            return False
-        else:
-            extension.failure = None
-            await self._keep(extension, attrs.evolve(extension.record, prepared=True))
-            return True
-        finally:
-            extension.phase = None
-            self._tell(extension)
-
-    def _start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        task = self._tasks[name] = asyncio.create_task(_logged(name, work), name=f"extension {name} set-up")
-
-        def forget(ended: "asyncio.Task[None]") -> None:
-            if self._tasks.get(name) is ended:
-                del self._tasks[name]
-
-        task.add_done_callback(forget)
-
-    async def settled(self, name: str, timeout: float) -> None:
-        """Wait until its installation has ended, at most *timeout* seconds."""
-        task = self._tasks.get(name)
-        if task is not None and timeout > 0:
-            await asyncio.wait([task], timeout=timeout)
-
-    async def _end_task(self, name: str) -> None:
-        task = self._tasks.get(name)
-        if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
 
     # Calls
 
@@ -405,7 +326,7 @@ class Extensions:
     def _extension(self, record: Record) -> Extension:
         async def make_plan() -> Plan:
             current = extension.record
-            return plan_of(current, self._environment(current.name), await self._secrets(current))
+            return plan_of(current, self._preparation.environment(current.name), await self._secrets(current))
 
         async def on_start(tools: tuple[FoundTool, ...]) -> None:
             await self._started(extension, tools)
@@ -429,9 +350,6 @@ class Extensions:
         extension.record = record
         if record.tools != listed:
             self._set_tools(extension)
-
-    def _environment(self, name: str) -> Environment:
-        return Environment(self._folder / name)
 
     async def _secrets(self, record: Record) -> dict[str, str]:
         found: dict[str, str] = {}
@@ -463,32 +381,3 @@ def _auth_required(record: Record, message: str, thread_id: str | None = None) -
     return AuthRequired(
         name=record.name, message=message, url=secret.url if secret is not None else None, thread_id=thread_id
     )
-
-
-def _words(extension: Extension) -> str:
-    """What is missing, in words."""
-    if extension.phase is not None:
-        return f"it is being installed ({extension.phase})."
-    if extension.record.confirmation_needed:
-        return "its command is not confirmed."
-    if extension.missing_settings:
-        return f"it needs the settings {', '.join(extension.missing_settings)}."
-    if extension.missing_secrets:
-        return f"it needs {', '.join(extension.missing_secrets)}."
-    return extension.failure.message if extension.failure is not None else "its environment is not made."
-
-
-def _require_sdk() -> None:
-    """Raises *Unavailable* with what to install; looks without loading anything."""
-    if importlib.util.find_spec("mcp") is None:
-        raise Unavailable(
-            f"Extensions need the MCP SDK, which is not installed. Install it where the gateway is: {SDK_FIX}",
-            code="sdk_missing",
-        )
-
-
-async def _logged(name: str, work: Coroutine[Any, Any, None]) -> None:
-    try:
-        await work
-    except Exception:
-        log.exception("Setting up the extension %s failed", name)

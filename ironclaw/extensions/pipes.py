@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Coroutine
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.shared.message import SessionMessage
-from mcp_types import jsonrpc_message_adapter
+from mcp.types import jsonrpc_message_adapter
 
 from ironclaw.errors import Unavailable
 from ironclaw.extensions.session import StdioPlan

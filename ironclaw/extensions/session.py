@@ -6,6 +6,7 @@ What is said to the server and what comes back stands here; when a session begin
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -73,16 +74,25 @@ class Refusals:
     status: int | None = None
 
 
-def require_sdk() -> None:
-    """Loads the SDK. Raises *Unavailable* with what to install where it is missing. Takes a second: not on the loop."""
-    try:
-        import mcp  # noqa: F401, PLC0415 - loaded when the first extension is started
-    except ModuleNotFoundError as error:
+def is_sdk_installed() -> bool:
+    """Whether the SDK is there. Loads nothing."""
+    return find_spec("mcp") is not None
+
+
+def require_sdk_installed() -> None:
+    """Raises *Unavailable* with what to install where the SDK is missing. Loads nothing."""
+    if not is_sdk_installed():
         raise Unavailable(
-            f"Extensions need the MCP SDK, which is not installed ({error.name} is missing). Install it where the gateway"
-            f" is, and start the gateway anew: {SDK_FIX}",
+            "Extensions need the MCP SDK, which is not installed. Install it where the gateway is, and start the gateway"
+            f" anew: {SDK_FIX}",
             code="sdk_missing",
-        ) from None
+        )
+
+
+def _load_sdk() -> None:
+    """Loads the SDK. Takes a second: not on the loop. Raises *Unavailable* where it is missing."""
+    require_sdk_installed()
+    import mcp.client.streamable_http  # noqa: F401, PLC0415 - loaded when the first extension is started
 
 
 class Session:
@@ -136,9 +146,9 @@ class Session:
 @contextlib.asynccontextmanager
 async def open_session(plan: Plan) -> AsyncIterator[Session]:
     """A session, the handshake done. Raises *SecretRefused*, and *Unavailable* with what is wrong and what to do."""
-    await asyncio.to_thread(require_sdk)
+    await asyncio.to_thread(_load_sdk)
     from mcp import Client  # noqa: PLC0415
-    from mcp_types import Implementation  # noqa: PLC0415
+    from mcp.types import Implementation  # noqa: PLC0415
 
     refusals, ended = Refusals(), asyncio.Event()
     async with contextlib.AsyncExitStack() as stack:

@@ -8,17 +8,17 @@ program only to our own loggers. This package sends nothing over HTTP: that is `
 
 from ironclaw.logs.lines import LogLine
 from ironclaw.logs.ring import LogRing, Wanted
-from ironclaw.logs.setup import LogState, flush, install, level, open_ring, set_level, state
-from ironclaw.logs.sinks import RENDER, FileSink, give_up_stderr
+from ironclaw.logs.setup import LogState, file_of, flush, install, level, open_ring, set_level, state
+from ironclaw.logs.sinks import FileSink, give_up_stderr
 from ironclaw.logs.writer import within
 
 __all__ = [
-    "RENDER",
     "FileSink",
     "LogLine",
     "LogRing",
     "LogState",
     "Wanted",
+    "file_of",
     "flush",
     "give_up_stderr",
     "install",

@@ -14,6 +14,7 @@ from ironclaw.levels import LEVELS, TRACE, level_of
 from ironclaw.logs.ring import LogRing
 from ironclaw.logs.sinks import RENDER, FileSink, Sink, Stderr
 from ironclaw.logs.writer import LogWriter
+from ironclaw.settings import Settings
 
 _OURS = logging.getLogger("ironclaw")
 
@@ -71,6 +72,14 @@ def install(level: str, kind: str, file: FileSink | None = None) -> None:
     _process.writer, _process.installed, _process.file = LogWriter(sinks), True, file
     root.addHandler(_process.writer)
     set_level(level)
+
+
+def file_of(settings: Settings) -> FileSink | None:
+    """The log's file, where one is set. Raises *ConfigError* when it can't be written."""
+    if settings.log_file is None:
+        return None
+    most = settings.log_file_mb << 20
+    return FileSink(settings.log_file, RENDER[settings.log_format], most_bytes=most, count=settings.log_file_count)
 
 
 def set_level(name: str) -> None:

@@ -3,6 +3,7 @@
 import http.client
 import json
 import random
+import re
 import socket
 import subprocess
 import sys
@@ -97,14 +98,14 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess
 
 
 def page_paths() -> set[str]:
-    files = {path for path in WEB.rglob("*") if path.suffix in {".js", ".css", ".svg", ".txt"}}
+    files = {path for path in WEB.rglob("*.*") if path.suffix in {".js", ".css", ".svg", ".txt"} or path.parent != WEB}
     return {f"/{path.relative_to(WEB).as_posix()}" for path in files} | {"/", "/favicon.ico"}
 
 
 def every_request(app: web.Application) -> set[tuple[str, str]]:
     """Each route of the router as it can be asked for, and each path with methods that nobody wrote down."""
-    paths = {route.resource.canonical.replace("{id}", "x") for route in app.router.routes() if route.resource}
-    given = {(route.method, route.resource.canonical.replace("{id}", "x")) for route in app.router.routes()}
+    paths = {re.sub(r"{\w+}", "x", route.resource.canonical) for route in app.router.routes() if route.resource}
+    given = {(route.method, re.sub(r"{\w+}", "x", route.resource.canonical)) for route in app.router.routes()}
     return given | {(method, path) for path in paths for method in ("GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE")}
 
 

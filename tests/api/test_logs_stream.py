@@ -39,9 +39,17 @@ async def set_level(client: TestClient, level: str) -> None:
     assert (await client.post("/api/logs/level", json={"level": level})).status == 200
 
 
+async def written() -> None:
+    """Wait until the ring has all that was logged; on a busy machine that is more than one flush."""
+    async with asyncio.timeout(30):
+        await asyncio.to_thread(logs.flush)
+        while logs.state().waiting:
+            await asyncio.to_thread(logs.flush)
+
+
 async def backlog(client: TestClient, query: str = "") -> list[dict[str, Any]]:
     """What the stream has now, of our own test's lines unless *query* asks otherwise."""
-    await asyncio.to_thread(logs.flush)
+    await written()
     reply = await client.get(f"{STREAM}?follow=0&backlog=2000&{query}", headers={"Accept": NDJSON})
     assert reply.status == 200, await reply.text()
     return [json.loads(line) for line in (await reply.text()).splitlines()]
@@ -72,7 +80,7 @@ async def test_without_an_accept_it_is_an_event_stream_and_also_comes_as_lines_o
 ) -> None:
     log.warning("one")
     log.warning("two\nlines")
-    await asyncio.to_thread(logs.flush)
+    await written()
     forms = {}
     for accept in ("*/*", SSE, NDJSON, TEXT):
         reply = await client.get(f"{STREAM}?follow=0&logger=ironclaw.test", headers={"Accept": accept})
@@ -167,7 +175,7 @@ async def test_a_warning_is_still_there_after_thousands_of_other_lines(client: T
     for number in range(4000):
         log.info("%d", number)
         if number % 500 == 0:
-            await asyncio.to_thread(logs.flush)
+            await written()
     (warning,) = await backlog(client, "logger=ironclaw.test&level=warn")
     assert warning["message"] == "the disk is nearly full"
     kept = await backlog(client, "logger=ironclaw.test")
@@ -198,7 +206,7 @@ async def test_the_level_is_changed_and_told_as_the_contract_shows_it_and_goes_w
 
 async def test_s83_a_line_in_a_message_forges_no_line_of_the_stream_and_no_level(client: TestClient) -> None:
     log.warning("said: %s", 'hi\n2026-01-01 INFO auth ok \x1b[2J\r\n\r\ndata: {"level":"ERROR"}\n\n')
-    await asyncio.to_thread(logs.flush)
+    await written()
     reply = await client.get(f"{STREAM}?follow=0&logger=ironclaw.test")
     (line,) = [part for part in (await reply.text()).split("\n\n") if part]
     assert "\n" not in line
@@ -267,8 +275,7 @@ async def test_a_client_that_reads_nothing_is_cut_and_the_others_get_everything(
             for _ in range(20):
                 log.warning("%d %s", number, "x" * 7000)
                 number += 1
-            await asyncio.to_thread(logs.flush)
-            await asyncio.sleep(0)
+            await written()
     log.warning("the last")
     got = [json.loads(line) for line in (await body).decode().splitlines()]
     assert [one["message"].split()[0] for one in got if one["type"] == "log"] == [*map(str, range(number)), "the"]
@@ -288,3 +295,30 @@ async def test_a_slot_is_taken_while_it_is_followed_and_an_idle_one_is_kept_aliv
     assert ended.status == 200
     client.leave()
     await served.until_free()
+
+
+@pytest.mark.parametrize("kind", [SSE, NDJSON, TEXT])
+async def test_a_client_of_http_1_0_gets_it_without_chunks(serve: Serve, settings: Settings, kind: str) -> None:  # noqa: F811
+    served = await serve(settings)
+    log.warning("before")
+    await written()
+    client = await served.ask(f"GET {STREAM}?logger=ironclaw.test HTTP/1.0\r\nAccept: {kind}")
+    assert (client.status, client.header("transfer-encoding"), client.header("content-type")) == (200, None, kind)
+    log.warning("after")
+    body = await client.body(b"after", chunked=False)
+    assert body.count(b"before") == 1
+    assert b"\r\n" not in body
+
+
+async def test_s63_a_client_that_leaves_while_it_is_written_to_is_no_error(serve: Serve, settings: Settings) -> None:  # noqa: F811
+    served = await serve(settings)
+    ring = served.gateway.services.logs
+    for steps in range(40):  # at every step of the way
+        client = await served.ask(f"GET {STREAM} HTTP/1.1", head=False)
+        log.warning("for number %d", steps)
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        client.leave(rudely=steps % 2 == 0)
+    await served.until_free()
+    await written()
+    assert {line.logger for line in ring.last(2000, logs.Wanted(logging.WARNING))} == {"ironclaw.test"}

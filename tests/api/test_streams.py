@@ -25,16 +25,19 @@ SSE, NDJSON, TEXT = "text/event-stream", "application/x-ndjson", "text/plain"
 KEY = "MDEyMzQ1Njc4OWFiY2RlZg=="
 WEBSOCKET = f"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}"
 # Everything that takes a slot: how it is asked for.
-STREAMS = {
+CHAT = {
     "events": f"GET /api/chat/events HTTP/1.1\r\nAccept: {SSE}",
     "events as lines": f"GET /api/chat/events HTTP/1.1\r\nAccept: {NDJSON}",
-    "log": f"GET /api/logs/stream HTTP/1.1\r\nAccept: {SSE}",
-    "log as lines": f"GET /api/logs/stream HTTP/1.1\r\nAccept: {NDJSON}",
-    "log as text": f"GET /api/logs/stream HTTP/1.1\r\nAccept: {TEXT}",
     "websocket": f"GET /api/chat/ws HTTP/1.1\r\n{WEBSOCKET}",
     "send as events": f"POST /api/chat/send HTTP/1.1\r\nAccept: {SSE}",
     "send as lines": f"POST /api/chat/send HTTP/1.1\r\nAccept: {NDJSON}",
     "send as text": f"POST /api/chat/send HTTP/1.1\r\nAccept: {TEXT}",
+}
+STREAMS = {
+    **CHAT,
+    "log": f"GET /api/logs/stream HTTP/1.1\r\nAccept: {SSE}",
+    "log as lines": f"GET /api/logs/stream HTTP/1.1\r\nAccept: {NDJSON}",
+    "log as text": f"GET /api/logs/stream HTTP/1.1\r\nAccept: {TEXT}",
 }
 
 
@@ -204,7 +207,7 @@ async def test_first_bytes_come_at_once_and_an_idle_stream_is_kept_alive(
     assert await client.body(beat * 3) == beat * 3
 
 
-@pytest.mark.parametrize("kind", [kind for kind in STREAMS if kind != "websocket"])
+@pytest.mark.parametrize("kind", [kind for kind in CHAT if kind != "websocket"])
 async def test_a_client_of_http_1_0_gets_a_stream_without_chunks(serve: Serve, settings: Settings, kind: str) -> None:
     served = await serve(settings, llm=ScriptedModel(say("one ", "two")))
     request = STREAMS[kind].replace("HTTP/1.1", "HTTP/1.0")
@@ -352,7 +355,7 @@ async def test_s59_a_peer_that_acknowledges_nothing_is_dropped_by_the_kernel_wit
     assert 0 < sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) <= 30_000
 
 
-@pytest.mark.parametrize("kind", STREAMS)
+@pytest.mark.parametrize("kind", CHAT)
 async def test_s63_a_client_that_leaves_while_it_is_written_to_is_no_error(
     serve: Serve, settings: Settings, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,4 +1,4 @@
-"""The place System: how the gateway is, and its log. A real Chromium, and a host program that logs what it is told."""
+"""The place System: how the gateway is, and its log, live, in a real Chromium. A host program logs what it is told."""
 
 import json
 import re

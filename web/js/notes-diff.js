@@ -1,5 +1,6 @@
 /** Differences between texts, as rows that can be shown. Pure. */
 
+const MOST_COMPARED = 4e6; // places in the table of two texts
 const KINDS = { "+": "added", "-": "removed", " ": "same" };
 
 /**
@@ -21,7 +22,7 @@ export function addedRows(text) {
 }
 
 /**
- * The lines of two texts; those between the first and the last difference are marked.
+ * The lines of two texts; those that the other one does not have are marked.
  * @returns {{text: string, marked: boolean}[][]} the lines of *one*, and those of *other*
  */
 export function comparedLines(one, other) {
@@ -31,5 +32,28 @@ export function comparedLines(one, other) {
   while (start < shorter && mine[start] === theirs[start]) start += 1;
   let end = 0;
   while (end < shorter - start && mine.at(-1 - end) === theirs.at(-1 - end)) end += 1;
-  return [mine, theirs].map((lines) => lines.map((text, index) => ({ text, marked: index >= start && index < lines.length - end })));
+  const [ours, others] = [mine, theirs].map((lines) => lines.slice(start, lines.length - end));
+  const common = commonLines(ours, others);
+  return [mine, theirs].map((lines, side) => {
+    const same = new Set(common.map((pair) => pair[side] + start));
+    return lines.map((text, index) => ({ text, marked: index >= start && index < lines.length - end && !same.has(index) }));
+  });
+}
+
+// The longest row of lines that both have, as pairs of their places; of very different long texts: none.
+function commonLines(one, other) {
+  if (one.length * other.length > MOST_COMPARED) return [];
+  const lengths = Array.from({ length: one.length + 1 }, () => new Uint32Array(other.length + 1));
+  for (let i = one.length - 1; i >= 0; i -= 1) {
+    for (let j = other.length - 1; j >= 0; j -= 1) {
+      lengths[i][j] = one[i] === other[j] ? lengths[i + 1][j + 1] + 1 : Math.max(lengths[i + 1][j], lengths[i][j + 1]);
+    }
+  }
+  const pairs = [];
+  for (let i = 0, j = 0; i < one.length && j < other.length; ) {
+    if (one[i] === other[j]) pairs.push([i++, j++]);
+    else if (lengths[i + 1][j] >= lengths[i][j + 1]) i += 1;
+    else j += 1;
+  }
+  return pairs;
 }

@@ -1,4 +1,4 @@
-/** Where the page is among the notes: `#/notes`, `#/notes/PATH`, `#/notes/PATH?line=15`, `#/notes?find=WORDS`. Pure. */
+/** Where the page is among the notes: `#/notes`, `#/notes/PATH`, `#/notes/PATH?line=15`, `#/notes/?find=WORDS`. Pure. */
 
 const NOTES = /^#\/notes(?:\/([^?]*))?(?:\?(.*))?$/;
 
@@ -23,7 +23,7 @@ export function noteAddress(path = "", line = null) {
 
 /** The address of what a search for *text* finds. */
 export function findAddress(text) {
-  return `#/notes?find=${encode(text)}`;
+  return `#/notes/?find=${encode(text)}`;
 }
 
 // Half a character can't be in an address.

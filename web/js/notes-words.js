@@ -2,19 +2,17 @@
 
 import { titleOf } from "./notes.js";
 
-const AUTHORS = { person: "you", agent: "the assistant", outside: "outside" };
+const AUTHORS = { person: "by you", agent: "by the assistant", outside: "outside" };
 const CHANGES = { created: "made", written: "changed", deleted: "deleted", moved: "moved", restored: "restored" };
 const DAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 const MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
 
-/** "you", "the assistant", "outside" */
-export function authorWord({ author }) {
-  return AUTHORS[author] ?? author;
-}
+/** Why a note can't be called so. */
+export const UNUSABLE_NAME = "A note can't be called that: a name is not empty, doesn't begin with a dot and holds no backslash.";
 
-/** "made", "changed", "deleted": what was done. */
-export function changeWord({ change }) {
-  return CHANGES[change] ?? change;
+/** "changed by you", "made outside": what was done, and who did it. */
+export function changeText({ change, author }) {
+  return `${CHANGES[change] ?? change} ${AUTHORS[author] ?? `by ${author}`}`;
 }
 
 /** "812 bytes", "1.4 MB" */

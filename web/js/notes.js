@@ -7,12 +7,16 @@ const MOST_NAMED = 5;
 
 /** "2026-03-03" of "daily/2026-03-03.md" */
 export function titleOf(path) {
-  return path.slice(path.lastIndexOf("/") + 1).replace(/(?<=.)\.(?:md|markdown)$/i, "");
+  return nameOf(path).replace(/(?<=.)\.(?:md|markdown)$/i, "");
 }
 
 /** "daily" of "daily/2026-03-03.md" */
 export function folderOf(path) {
   return path.slice(0, Math.max(0, path.lastIndexOf("/")));
+}
+
+function nameOf(path) {
+  return path.slice(path.lastIndexOf("/") + 1);
 }
 
 /** Whether a file of this name is a note, and so is searched. */
@@ -35,7 +39,7 @@ export class NoteBook {
 
   /** The files, the newest first. @returns {NoteInfo[]} */
   get newest() {
-    this.#newest ??= [...this.#files.values()].sort((one, other) => other.modified.localeCompare(one.modified) || one.path.localeCompare(other.path));
+    this.#newest ??= [...this.#files.values()].sort(newestFirst);
     return this.#newest;
   }
 
@@ -89,23 +93,33 @@ export class NoteBook {
 
   // As people name notes: without folder and suffix, in any case. The one beside *from* is meant before others.
   #named(wanted, from) {
-    this.#names ??= byTitle(this.#files.keys());
-    const end = wanted.toLowerCase().replace(SUFFIX, "");
-    const fits = (path) => `/${path.toLowerCase().replace(SUFFIX, "")}`.endsWith(`/${end}`) || `/${path.toLowerCase()}`.endsWith(`/${wanted.toLowerCase()}`);
-    const names = [end.split("/").at(-1), wanted.toLowerCase().split("/").at(-1)];
-    const found = names.flatMap((name) => this.#names.get(name) ?? []).filter(fits);
+    this.#names ??= byName(this.#files.keys());
+    const end = bare(wanted);
+    const fits = (path) => `/${bare(path)}`.endsWith(`/${end}`) && (!SUFFIX.test(wanted) || path.toLowerCase().endsWith(wanted.toLowerCase()));
+    const found = (this.#names.get(nameOf(end)) ?? []).filter(fits);
     return found.find((path) => folderOf(path) === folderOf(from)) ?? found.sort((one, other) => one.length - other.length)[0] ?? null;
   }
 }
 
-function byTitle(paths) {
+// Plain comparisons: there may be tens of thousands.
+function newestFirst(one, other) {
+  if (one.modified !== other.modified) return one.modified < other.modified ? 1 : -1;
+  return one.path < other.path ? -1 : 1;
+}
+
+function byName(paths) {
   const found = new Map();
   for (const path of paths) {
-    const title = titleOf(path).toLowerCase();
-    if (!found.has(title)) found.set(title, []);
-    found.get(title).push(path);
+    const name = nameOf(bare(path));
+    if (!found.has(name)) found.set(name, []);
+    found.get(name).push(path);
   }
   return found;
+}
+
+// As it is compared: in any case, without the suffix of a note.
+function bare(path) {
+  return path.toLowerCase().replace(SUFFIX, "");
 }
 
 /** A path without `.` and `..`; null where it leads out. */

@@ -3,6 +3,7 @@
 import { tab } from "./storage.js";
 
 const NAME = "outbox";
+const WORDS = "words";
 
 /** @typedef {{key: string, text: string, threadId: string|null, reason: string|null}} Letter */
 
@@ -21,6 +22,18 @@ export function putLetter(letter) {
 
 export function removeLetter(key) {
   tab.setValue(NAME, all().filter((letter) => letter.key !== key));
+}
+
+/** Words from another place of the page, for the composer to be gone on with. */
+export function putWords(text) {
+  tab.set(WORDS, text);
+}
+
+/** They are taken once. @returns {string|null} */
+export function takeWords() {
+  const words = tab.get(WORDS);
+  tab.set(WORDS, null);
+  return words;
 }
 
 function all() {

@@ -28,7 +28,7 @@ ROWS: tuple[Route, ...] = (
     route(
         "extensions",
         "POST",
-        f"{_NAME}/auth",
+        "/api/extensions/{name}/auth",
         "extensions.authenticate",
         "Check a token and keep it, encrypted, in place of the one before.",
         body="extensions.AuthenticateExtension",
@@ -46,15 +46,16 @@ ROWS: tuple[Route, ...] = (
     route(
         "extensions",
         "GET",
-        _NAME,
+        "/api/extensions/{name}",
         "extensions.show",
         "All about one: tools, secrets, settings, its command, the last error.",
         reply="extensions.ExtensionDetails",
+        pattern=_NAME,
     ),
     route(
         "extensions",
         "POST",
-        f"{_NAME}/enable",
+        "/api/extensions/{name}/enable",
         "extensions.enable",
         "Let the agent use it; one that brings its own command needs the hash of that.",
         body="extensions.EnableExtension",
@@ -64,7 +65,7 @@ ROWS: tuple[Route, ...] = (
     route(
         "extensions",
         "POST",
-        f"{_NAME}/disable",
+        "/api/extensions/{name}/disable",
         "extensions.disable",
         "Take its tools from the agent and stop it.",
         reply="extensions.ExtensionItem",
@@ -72,7 +73,7 @@ ROWS: tuple[Route, ...] = (
     route(
         "extensions",
         "PUT",
-        f"{_NAME}/config",
+        "/api/extensions/{name}/config",
         "extensions.configure",
         "Change settings without secret; a new address forgets the token of the old one.",
         body="extensions.ConfigureExtension",
@@ -81,7 +82,7 @@ ROWS: tuple[Route, ...] = (
     route(
         "extensions",
         "POST",
-        f"{_NAME}/test",
+        "/api/extensions/{name}/test",
         "extensions.test",
         "Start it, list its tools, stop it.",
         reply="extensions.ExtensionTest",
@@ -89,9 +90,10 @@ ROWS: tuple[Route, ...] = (
     route(
         "extensions",
         "DELETE",
-        _NAME,
+        "/api/extensions/{name}",
         "extensions.remove",
         "Delete it with its environment, data, settings and token.",
         reply="extensions.ExtensionRemoved",
+        pattern=_NAME,
     ),
 )

@@ -2,7 +2,8 @@
 
 import { fromTemplate, part } from "../dom.js";
 import { budgetText } from "../money.js";
-import { addressOf, readRoute } from "../route.js";
+import { takeWords } from "../outbox.js";
+import { addressOf, placeOf, readRoute } from "../route.js";
 import { Conversation } from "./conversation.js";
 import { troubleText } from "./notice.js";
 import { ThreadList } from "./thread-list.js";
@@ -30,7 +31,9 @@ export default class ChatView {
     const [first, back] = [this.#conversation === null, !this.#shown];
     this.#shown = true;
     this.#moved({ back });
-    if (first) this.#conversation.composer.focus();
+    const words = takeWords();
+    if (words !== null) this.#conversation.composer.fill(words);
+    else if (first) this.#conversation.composer.focus();
   }
 
   leave() {
@@ -104,7 +107,8 @@ export default class ChatView {
 
   #loaded(page) {
     const { listed, threadId } = readRoute(location.hash);
-    if (this.#shown && threadId === null && !listed) history.replaceState(null, "", addressOf(page.thread_id));
+    const here = this.#shown && (placeOf(location.hash) ?? "chat") === "chat"; // not on the way to another place
+    if (here && threadId === null && !listed) history.replaceState(null, "", addressOf(page.thread_id));
     this.list.open(page.thread_id, { seen: this.#shown && !this.#listOnly });
     const lastIds = [page.last_id, page.in_progress?.last_id ?? page.last_id];
     this.#session.begin(Math.min(...lastIds.map(Number)));

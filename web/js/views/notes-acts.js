@@ -1,7 +1,9 @@
 /** What can be done with a whole note, and how it is taken back: delete, move, restore a version, download. */
 
+import { part } from "../dom.js";
 import { saveReply } from "../download.js";
-import { titleOf } from "../notes.js";
+import { isNote, pathOf, titleOf } from "../notes.js";
+import { UNUSABLE_NAME } from "../notes-words.js";
 
 /** Fires "told" with `{text, offer}`, and "go" with the path to be opened; null: none is open any more. */
 export class NoteActs extends EventTarget {
@@ -12,7 +14,28 @@ export class NoteActs extends EventTarget {
     this.#api = api;
   }
 
-  delete(path, etag) {
+  /** What can be done with the file of *source*; *head* asks before. */
+  of(source, head) {
+    const { path } = source;
+    return {
+      download: () => this.#download(path),
+      delete: () => head.ask("note-delete", () => this.#delete(path, source.etag)),
+      move: () => {
+        const form = head.ask("note-move", () => this.#rename(path, part(form, "path").value, source.etag));
+        part(form, "path").value = path;
+        part(form, "path").select();
+      },
+    };
+  }
+
+  // A note stays one, also when its new name is written without ".md".
+  #rename(path, name, etag) {
+    const to = isNote(path) ? pathOf(name) : name.trim();
+    if (to === null || to === "") this.#tell(`Not moved. ${UNUSABLE_NAME}`);
+    else this.#move(path, to, etag);
+  }
+
+  #delete(path, etag) {
     return this.#attempt("Not deleted.", async () => {
       await this.#api.delete(path, etag);
       this.#go(null);
@@ -20,11 +43,11 @@ export class NoteActs extends EventTarget {
     });
   }
 
-  move(path, to, etag) {
+  #move(path, to, etag) {
     return this.#attempt("Not moved.", async () => {
       const moved = await this.#api.move(path, to, etag);
       this.#go(to);
-      this.#tell(`Moved to ${to}.`, () => this.move(to, path, moved.etag));
+      this.#tell(`Moved to ${to}.`, () => this.#move(to, path, moved.etag));
     });
   }
 
@@ -36,7 +59,7 @@ export class NoteActs extends EventTarget {
     });
   }
 
-  download(path) {
+  #download(path) {
     return this.#attempt("Not downloaded.", async () => saveReply(await this.#api.file(path), path.split("/").at(-1)));
   }
 

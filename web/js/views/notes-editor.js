@@ -24,13 +24,30 @@ export class NoteEditor extends EventTarget {
     return this.root.value;
   }
 
-  /** Puts the caret before the line *number*. */
-  focus(number = 1) {
-    const start = this.value.split("\n").slice(0, number - 1).join("\n").length;
-    const at = number > 1 ? start + 1 : 0;
+  /** Puts the caret before the line *number*, or where it was. */
+  focus(number = null) {
     this.fit();
     this.root.focus({ preventScroll: true });
+    if (number === null) return;
+    const at = this.#before(number).length;
     this.root.setSelectionRange(at, at);
+  }
+
+  /** Where *scroller* stands: the first line of the text that is whole in sight, and how far below the edge. */
+  place(scroller) {
+    const edge = this.#edge(scroller);
+    let [low, high] = [1, this.value.split("\n").length];
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      if (this.#topOf(middle) >= edge) high = middle;
+      else low = middle + 1;
+    }
+    return { line: low, offset: this.#topOf(low) - edge };
+  }
+
+  /** Brings a line to the place where it stood on the page. */
+  goTo({ line, offset }, scroller) {
+    scroller.scrollTop += this.#topOf(line) - this.#edge(scroller) - offset;
   }
 
   close() {
@@ -49,6 +66,28 @@ export class NoteEditor extends EventTarget {
     const top = scroller?.scrollTop ?? 0;
     fitToText(this.root);
     if (scroller) scroller.scrollTop = top;
+  }
+
+  // Where the sight begins, from the editor's top.
+  #edge(scroller) {
+    return scroller.getBoundingClientRect().top - this.root.getBoundingClientRect().top;
+  }
+
+  // Only text that is laid out knows how high it is: the same lines, set the same way.
+  #topOf(line) {
+    if (line <= 1) return 0;
+    const twin = document.createElement("div");
+    twin.className = "note-twin";
+    twin.textContent = this.#before(line);
+    this.root.after(twin);
+    const { height } = twin.getBoundingClientRect();
+    twin.remove();
+    return height;
+  }
+
+  // The text of the lines before *number*.
+  #before(number) {
+    return this.value.split("\n").slice(0, number - 1).map((line) => `${line}\n`).join("");
   }
 
   #key(event) {

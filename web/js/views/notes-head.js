@@ -1,23 +1,16 @@
 /** Above a note: where it is, when it was changed, what can be done with it, and what is asked before that. */
 
-import { arrange, fromTemplate, part, setText, timeNode } from "../dom.js";
+import { part, setText, timeNode } from "../dom.js";
 import { folderOf } from "../notes.js";
 import { shortTime } from "../times.js";
-import { toggleMenu } from "./menu.js";
+import { PageHead } from "./page-head.js";
 
-/** @typedef {{label: string, act: () => void, primary?: boolean}} Act @typedef {{label: string, items: Act[]}} Menu */
-
-export class NoteHead {
+export class NoteHead extends PageHead {
   #root;
-  #buttons = new Map();
-  #form = null;
 
   constructor(root) {
+    super(root, "This note");
     this.#root = root;
-  }
-
-  get asking() {
-    return this.#form !== null;
   }
 
   /** @param {string|null} modified null: it is not known, or there is no file */
@@ -28,68 +21,5 @@ export class NoteHead {
     if (modified === null) return time.replaceChildren();
     const moment = new Date(modified);
     time.replaceChildren(folder === "" ? "Changed " : " · changed ", timeNode(moment, shortTime(moment)));
-  }
-
-  /** @param {(Act|Menu)[]} acts */
-  show(acts) {
-    arrange(part(this.#root, "acts"), acts.map((act) => this.#button(act)));
-  }
-
-  focus(label) {
-    this.#buttons.get(label)?.focus();
-  }
-
-  /**
-   * Asks in place of what can be done, until it is answered; the answer no puts the focus back.
-   * @param {string} template a form @param {(form: Element) => void} yes
-   */
-  ask(template, yes, no = () => {}) {
-    this.answered();
-    const focused = document.activeElement;
-    const form = (this.#form = fromTemplate(template));
-    part(this.#root, "acts").hidden = true;
-    part(this.#root, "where").hidden = true;
-    part(this.#root, "asked").replaceChildren(form);
-    const back = () => {
-      this.answered();
-      if (focused?.checkVisibility()) focused.focus();
-      no();
-    };
-    this.#listen(form, yes, back);
-    return form;
-  }
-
-  /** Nothing is asked any more. */
-  answered() {
-    this.#form?.remove();
-    this.#form = null;
-    part(this.#root, "acts").hidden = false;
-    part(this.#root, "where").hidden = false;
-  }
-
-  #listen(form, yes, back) {
-    form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      yes(form);
-    });
-    part(form, "cancel").addEventListener("click", back);
-    form.addEventListener("keydown", (event) => {
-      if (event.key !== "Escape" || event.isComposing) return;
-      event.preventDefault();
-      event.stopPropagation();
-      back();
-    });
-    (form.querySelector("input") ?? part(form, "cancel")).focus();
-  }
-
-  #button(act) {
-    if (!this.#buttons.has(act.label)) this.#buttons.set(act.label, act.items ? fromTemplate("note-more") : document.createElement("button"));
-    const button = this.#buttons.get(act.label);
-    button.onclick = act.items ? () => toggleMenu(button, "This note", act.items) : act.act;
-    if (act.items) return button;
-    button.type = "button";
-    button.className = act.primary ? "primary" : "quiet telling";
-    setText(button, act.label);
-    return button;
   }
 }

@@ -9,7 +9,7 @@ const AHEAD = 400;
 const MOST_PAGES = 20; // of a thousand files each: beyond that search finds what the list does not show
 const MINUTE = 60000;
 
-/** Fires "read" when the files were read anew, and "failed" when they can't be. */
+/** Fires "read" when the files were read anew. */
 export class NotesList extends EventTarget {
   #api;
   #book;
@@ -46,9 +46,10 @@ export class NotesList extends EventTarget {
   async load() {
     const run = (this.#run += 1);
     if (this.#state !== "read") this.#become("reading");
-    const files = await this.#read().catch(() => null);
+    const [files, error] = await this.#read().then((found) => [found, null], (reason) => [null, reason]);
     if (run !== this.#run) return;
     if (files !== null) this.#book.replace(files);
+    setText(part(this.#root, "failed-text"), error === null ? "" : `The list of notes can't be read. ${error.message}`);
     this.#become(files === null ? "failed" : "read");
     if (files !== null) this.dispatchEvent(new Event("read"));
   }
@@ -93,7 +94,6 @@ export class NotesList extends EventTarget {
     part(this.#root, "reading").hidden = this.#state !== "reading" || !empty;
     part(this.#root, "empty").hidden = this.#state !== "read" || !empty;
     part(this.#root, "failed").hidden = this.#state !== "failed";
-    setText(part(this.#root, "failed-text"), this.#state === "failed" ? "The list of notes can't be read." : "");
     const end = this.#most >= this.#book.newest.length;
     showText(part(this.#root, "partial"), !this.#whole && end ? "There are more notes than the list shows. Search finds all of them." : "");
   }

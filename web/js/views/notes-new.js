@@ -4,7 +4,7 @@ import { fromTemplate, part } from "../dom.js";
 import { draftOf, keepDraft } from "../notes-drafts.js";
 import { pathOf } from "../notes.js";
 import { noteAddress } from "../notes-route.js";
-import { dailyPath, firstText } from "../notes-words.js";
+import { dailyPath, firstText, UNUSABLE_NAME } from "../notes-words.js";
 
 /** Fires "go" with an address, and "told" with a text. */
 export class NotesNew extends EventTarget {
@@ -59,7 +59,7 @@ export class NotesNew extends EventTarget {
   #named(name) {
     if (name.trim() === "") return;
     const path = pathOf(name);
-    if (path === null) return this.#fire("told", "A note can't be called that: no name begins with a dot or holds a backslash.");
+    if (path === null) return this.#fire("told", UNUSABLE_NAME);
     this.#close();
     this.#write(path);
   }

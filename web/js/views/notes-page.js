@@ -47,12 +47,12 @@ export class NotePage {
     await this.source.read();
     if (!this.root.isConnected) return;
     if (this.#writing) this.#writing.editor.focus();
-    else this.goTo(number);
+    this.goTo(number);
   }
 
   /** The line *number*; null: where it was left. */
   goTo(number) {
-    const node = number === null || this.source.note === null ? null : this.reader.at(number);
+    const node = number === null || this.source.note === null || this.#writing ? null : this.reader.at(number);
     this.reader.mark(node);
     if (node === null) this.scroll.restore();
     else node.scrollIntoView({ block: "center" });
@@ -91,6 +91,7 @@ export class NotePage {
     this.relink();
     if (this.#writing === null) this.#write(resumed(this.#api, this.path, note));
     else if (etag !== this.#writing.etag && !this.#writing.saving) this.#writing.changedElsewhere();
+    if (this.#versions !== null && this.#versions.etag !== etag) this.#openVersions();
     this.#show();
   }
 
@@ -98,17 +99,19 @@ export class NotePage {
 
   #begin() {
     const { note } = this.source;
-    const line = note === null ? Infinity : this.scroll.lineOf(note.content.split("\n").length);
-    this.#turn(begun(this.#api, this.path, note));
-    this.#writing.editor.focus(line);
+    const place = this.#turn(begun(this.#api, this.path, note));
+    this.#writing.editor.focus(note === null ? Infinity : (place?.line ?? 1));
   }
 
+  // Between page and editor: what is in sight stays there.
   #turn(writing) {
-    this.scroll.keepPlace(() => {
-      this.#write(writing);
-      this.#show();
-      writing?.editor.fit();
-    });
+    const scroller = part(this.root, "scroll");
+    const place = (this.#writing?.editor ?? this.reader).place(scroller);
+    this.#write(writing);
+    this.#show();
+    writing?.editor.fit();
+    if (place !== null) (writing?.editor ?? this.reader).goTo(place, scroller);
+    return place;
   }
 
   #write(writing) {
@@ -151,8 +154,8 @@ export class NotePage {
     this.#versions = new NoteVersions(this.#api, this.path, this.source.etag);
     this.#versions.addEventListener("restore", ({ detail }) => this.#restore(detail));
     this.#show();
-    this.head.focus("Done");
     this.#versions.more();
+    this.head.focus("Done");
   }
 
   async #restore(version) {
@@ -174,9 +177,10 @@ export class NotePage {
     this.head.where(this.path, (note ?? file)?.modified ?? null);
     this.head.show(this.#possible());
     showText(part(this.root, "line"), this.#writing?.line);
-    const [content, shown] = [part(this.root, "content"), this.#shown()];
+    const [content, shown, torn] = [part(this.root, "content"), this.#shown(), this.#writing?.torn ?? false];
     if (content.firstChild !== shown) content.replaceChildren(shown);
-    this.root.classList.toggle("torn", this.#writing?.torn ?? false);
+    this.root.classList.toggle("torn", torn);
+    this.scroll.aside = torn || this.#versions !== null;
   }
 
   #shown() {
@@ -190,19 +194,7 @@ export class NotePage {
   #possible() {
     if (this.#writing) return this.#writing.acts;
     if (this.#versions) return [{ label: "Done", act: () => this.#closeVersions(), primary: true }];
-    return possibleActs(this.source, {
-      edit: () => this.#begin(),
-      versions: () => this.#openVersions(),
-      download: () => this.#acts.download(this.path),
-      move: () => this.#askMove(),
-      delete: () => this.head.ask("note-delete", () => this.#acts.delete(this.path, this.source.etag)),
-      read: () => this.open(null),
-    });
-  }
-
-  #askMove() {
-    const form = this.head.ask("note-move", () => this.#acts.move(this.path, part(form, "path").value.trim(), this.source.etag));
-    part(form, "path").value = this.path;
-    part(form, "path").select();
+    const own = { edit: () => this.#begin(), versions: () => this.#openVersions(), read: () => this.open(null) };
+    return possibleActs(this.source, { ...own, ...this.#acts.of(this.source, this.head) });
   }
 }

@@ -40,6 +40,20 @@ export class NoteReader {
     return box?.closest("li") ?? smallest(block, this.#said(number)) ?? block;
   }
 
+  /** Where *scroller* stands: the first line of the text that begins in sight, and how far below the edge. */
+  place(scroller) {
+    const edge = scroller.getBoundingClientRect().top;
+    const tops = [...this.root.children].map((block) => block.getBoundingClientRect().top - edge);
+    const index = tops.findIndex((top) => top >= 0);
+    return index < 0 ? null : { line: this.#blocks[index].line, offset: tops[index] };
+  }
+
+  /** Brings a line to the place where it stood in the editor. */
+  goTo({ line, offset }, scroller) {
+    const node = this.at(line) ?? this.root;
+    scroller.scrollTop += node.getBoundingClientRect().top - scroller.getBoundingClientRect().top - offset;
+  }
+
   /** Marks what stands in a line; null: nothing. */
   mark(node) {
     this.root.querySelector(".line-found")?.classList.remove("line-found");

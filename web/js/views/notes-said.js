@@ -3,11 +3,14 @@
 import { part, setText, showText } from "../dom.js";
 import { Notice } from "./notice.js";
 
+const OFFERED = 30000;
+
 export class NotesSaid {
   #root;
   #notice;
   #button;
   #act = null;
+  #timer = null;
 
   constructor(root) {
     this.#root = root;
@@ -16,17 +19,19 @@ export class NotesSaid {
     this.#button.addEventListener("click", () => this.#take());
   }
 
-  get troubled() {
-    return this.#notice.shown;
+  /** Whether there is something that can be taken back. */
+  get offers() {
+    return this.#act !== null;
   }
 
-  /** @param {string} text @param {{label: string, act: () => void}|null} offer stays until something else is said */
+  /** @param {string} text @param {{label: string, act: () => void}|null} offer what can be done about it, for half a minute */
   tell(text, offer = null) {
     this.clear();
     this.#act = offer?.act ?? null;
     showText(this.#button, offer?.label);
-    if (offer === null) this.#notice.tell(text);
-    else setText(part(this.#root, "line"), text);
+    if (offer === null) return this.#notice.tell(text);
+    setText(part(this.#root, "line"), text);
+    this.#timer = setTimeout(() => this.clear(), OFFERED);
   }
 
   trouble(say) {
@@ -40,6 +45,7 @@ export class NotesSaid {
 
   clear() {
     this.#notice.clear();
+    clearTimeout(this.#timer);
     this.#act = null;
     this.#button.hidden = true;
   }

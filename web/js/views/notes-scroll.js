@@ -9,6 +9,7 @@ export class NoteScroll {
   #scroller;
   #path;
   #timer = null;
+  #aside = false;
 
   constructor(scroller, path) {
     this.#scroller = scroller;
@@ -17,7 +18,7 @@ export class NoteScroll {
   }
 
   close() {
-    clearTimeout(this.#timer);
+    if (this.#timer !== null || this.#scroller.scrollTop > 0) this.#keep(); // the browser tells of scrolling later
   }
 
   /** Goes back to where it was left. */
@@ -25,29 +26,24 @@ export class NoteScroll {
     this.#scroller.scrollTop = places()[this.#path] ?? 0;
   }
 
-  /** Runs *change*, between text and editor, which are about as high: who reads on the third page writes there. */
-  keepPlace(change) {
-    const place = this.#place;
-    change();
-    this.#scroller.scrollTop = place * this.#scroller.scrollHeight;
-  }
-
-  /** About which of *count* lines stands on top. */
-  lineOf(count) {
-    return Math.floor(count * this.#place) + 1;
-  }
-
-  get #place() {
-    return this.#scroller.scrollTop / this.#scroller.scrollHeight;
+  /** Something else takes the room of the text, or gives it back. */
+  set aside(aside) {
+    if (aside === this.#aside) return;
+    this.#aside = aside;
+    if (aside) this.#scroller.scrollTop = 0;
+    else this.restore();
   }
 
   #scrolled() {
+    if (this.#aside) return;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#keep(), PAUSE);
   }
 
   #keep() {
-    if (!this.#scroller.checkVisibility()) return;
+    clearTimeout(this.#timer);
+    this.#timer = null;
+    if (this.#aside || !this.#scroller.checkVisibility()) return;
     const { [this.#path]: _, ...others } = places();
     const kept = [...Object.entries(others).slice(-MOST), [this.#path, Math.round(this.#scroller.scrollTop)]];
     tab.setValue("note-scroll", Object.fromEntries(kept));

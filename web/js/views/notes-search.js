@@ -33,7 +33,12 @@ export class NotesSearch extends EventTarget {
   }
 
   get active() {
-    return this.#query !== "";
+    return this.query !== "";
+  }
+
+  /** What is looked for; empty: nothing. */
+  get query() {
+    return this.#input.value.trim();
   }
 
   focus() {
@@ -61,14 +66,10 @@ export class NotesSearch extends EventTarget {
     this.#run += 1;
   }
 
-  get #query() {
-    return this.#input.value.trim();
-  }
-
   #typed(patience = PATIENCE) {
     this.close();
     this.#opens = false;
-    if (this.active) this.#timer = setTimeout(() => this.#search(this.#query), patience);
+    if (this.active) this.#timer = setTimeout(() => this.#search(this.query), patience);
     else this.#show(null);
   }
 
@@ -83,10 +84,10 @@ export class NotesSearch extends EventTarget {
 
   #enter() {
     if (!this.active) return;
-    if (this.#found === this.#query) return this.#openFirst();
+    if (this.#found === this.query) return this.#openFirst();
     this.close();
     this.#opens = true;
-    this.#search(this.#query);
+    this.#search(this.query);
   }
 
   #openFirst() {

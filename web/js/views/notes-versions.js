@@ -2,7 +2,7 @@
 
 import { fromTemplate, part, setText, showText, timeNode } from "../dom.js";
 import { addedRows, diffRows } from "../notes-diff.js";
-import { authorWord, changeWord } from "../notes-words.js";
+import { changeText } from "../notes-words.js";
 import { dayAndTime } from "../times.js";
 
 const TAGS = { added: "ins", removed: "del", same: "span", gap: "hr" };
@@ -14,6 +14,7 @@ export class NoteVersions extends EventTarget {
   #etag;
   #versions = [];
   #cursor = null;
+  #reading = null;
 
   /** @param {string} etag of the file as it is now; empty: there is none */
   constructor(api, path, etag) {
@@ -25,11 +26,23 @@ export class NoteVersions extends EventTarget {
     part(this.root, "earlier").addEventListener("click", () => this.more());
   }
 
-  /** Reads the newest versions, or earlier ones. */
-  async more() {
+  /** Of the file of which these were the versions. */
+  get etag() {
+    return this.#etag;
+  }
+
+  /** Reads the newest versions, or earlier ones; once at a time. */
+  more() {
+    this.#reading ??= this.#more().finally(() => (this.#reading = null));
+    return this.#reading;
+  }
+
+  async #more() {
     const [page, error] = await this.#api.versions(this.#path, { cursor: this.#cursor }).then((found) => [found, null], (reason) => [null, reason]);
     part(this.root, "reading").hidden = true;
     if (page !== null) this.#take(page);
+    part(this.root, "earlier").hidden = error === null && this.#cursor === null;
+    setText(part(this.root, "earlier"), error === null ? "Earlier versions" : "Try again");
     showText(part(this.root, "told"), error?.message ?? (this.#versions.length === 0 ? "No versions are kept of it yet. The next change makes the first." : ""));
   }
 
@@ -38,15 +51,14 @@ export class NoteVersions extends EventTarget {
     this.#versions.push(...versions);
     this.#cursor = cursor;
     part(this.root, "versions").append(...versions.map((version, index) => this.#row(version, first + index)));
-    part(this.root, "earlier").hidden = cursor === null;
   }
 
   #row(version, index) {
     const root = fromTemplate("note-version");
     const time = new Date(version.created_at);
-    part(root, "when").append(timeNode(time, dayAndTime(time)), `, ${authorWord(version)}`);
+    part(root, "when").append(timeNode(time, dayAndTime(time)));
     const current = version.etag !== null && version.etag === this.#etag;
-    setText(part(root, "what"), current && index === 0 ? `${changeWord(version)} · as it is now` : changeWord(version));
+    setText(part(root, "what"), current && index === 0 ? `${changeText(version)} · as it is now` : changeText(version));
     part(root, "restore").hidden = !version.kept || version.etag === null || version.etag === this.#etag;
     part(root, "restore").addEventListener("click", () => this.dispatchEvent(new CustomEvent("restore", { detail: version })));
     const details = root.querySelector("details");

@@ -26,6 +26,7 @@ export class NoteWriting extends EventTarget {
     this.#path = path;
     this.#base = { content: plain(base.content), etag: base.etag };
     this.root = document.createElement("div");
+    this.root.className = "note-writing";
     this.editor = new NoteEditor(plain(text));
     this.editor.addEventListener("input", () => this.#keep());
     this.editor.addEventListener("save", () => this.save({ stays: true }));
@@ -132,6 +133,7 @@ export class NoteWriting extends EventTarget {
       if (error.status !== 404) return this.#tell({ text: `Not saved. ${error.message}` });
       this.#theirs = null;
     }
+    if (this.#theirs !== null && plain(this.#theirs.content) === this.editor.value) return this.#settle(); // both wrote the same
     this.root.replaceChildren(conflictNode(this.editor.value, this.#theirs?.content ?? null));
     this.#say("This note was changed elsewhere while you wrote. Which one is to stay?");
   }

@@ -4,7 +4,7 @@ import { fromTemplate, part } from "../dom.js";
 import { NotesApi } from "../notes-api.js";
 import { keepDraft } from "../notes-drafts.js";
 import { NoteBook, titleOf } from "../notes.js";
-import { noteAddress, readNoteRoute } from "../notes-route.js";
+import { findAddress, noteAddress, readNoteRoute } from "../notes-route.js";
 import { troubleText } from "./notice.js";
 import { NoteActs } from "./notes-acts.js";
 import { NotesList } from "./notes-list.js";
@@ -39,9 +39,8 @@ export default class NotesView {
   }
 
   open() {
-    const back = !this.#shown;
+    const [back, { path, line, find }] = [!this.#shown, readNoteRoute(location.hash)];
     this.#shown = true;
-    const { path, line, find } = readNoteRoute(location.hash);
     document.body.dataset.screen = path === null ? "list" : "thread";
     if (find !== null) this.search.find(find);
     if (path !== (this.#page?.path ?? null)) this.#turnTo(path, line, find);
@@ -71,11 +70,11 @@ export default class NotesView {
     this.#session.addEventListener("connected", () => this.#connected());
     this.#session.addEventListener("trouble", ({ detail }) => this.#trouble(detail));
     this.list.addEventListener("read", () => this.#page?.relink());
-    this.search.addEventListener("change", () => this.list.roving.refresh());
+    this.search.addEventListener("change", () => this.#searched());
     for (const source of [this.search, this.making]) source.addEventListener("go", ({ detail }) => this.#go(detail));
     this.making.addEventListener("told", ({ detail }) => this.said.tell(detail));
     this.acts.addEventListener("go", ({ detail }) => this.#goAfter(detail));
-    this.acts.addEventListener("told", ({ detail }) => this.said.tell(detail.text, detail.offer));
+    this.acts.addEventListener("told", ({ detail: { text, offer } }) => this.said.tell(text, offer));
     this.root.addEventListener("told", ({ detail }) => this.said.tell(detail.text, this.#offer(detail)));
     this.root.addEventListener("left", () => this.#go(noteAddress()));
     part(this.root, "query").addEventListener("keydown", (event) => this.#down(event));
@@ -86,16 +85,24 @@ export default class NotesView {
   // Where we are
 
   #go(address) {
-    if (address === location.hash) this.open();
-    else location.hash = address;
+    if (address !== location.hash) history.pushState(null, "", address);
+    this.open();
+  }
+
+  // The address of the list says what it was searched for: a reload finds it again.
+  #searched() {
+    this.list.roving.refresh();
+    if (!this.#shown || readNoteRoute(location.hash).path !== null) return;
+    const beside = NARROW.matches ? "" : (this.#page?.path ?? "");
+    history.replaceState(null, "", this.search.active ? findAddress(this.search.query) : noteAddress(beside));
   }
 
   // Something was done to a note: the address of one that is gone must not stay behind.
   #goAfter(path) {
     if (!this.#shown) return;
-    const address = noteAddress(path ?? "");
     if (path === this.#page?.path) this.#page.head.answered();
-    if (address !== location.hash) location.replace(address);
+    history.replaceState(null, "", noteAddress(path ?? ""));
+    this.open();
   }
 
   #turnTo(path, line, find) {
@@ -110,8 +117,7 @@ export default class NotesView {
 
   // A finger wants to see the page, not the keyboard.
   #focus() {
-    const { activeElement } = document;
-    if (TOUCH.matches || (activeElement !== document.body && activeElement?.checkVisibility())) return;
+    if (TOUCH.matches || (document.activeElement !== document.body && document.activeElement?.checkVisibility())) return;
     if (document.body.dataset.screen === "thread") this.#page?.focus();
     else if (NARROW.matches) this.list.roving.focus();
     else this.search.focus();
@@ -120,8 +126,7 @@ export default class NotesView {
   #offer({ draft, path }) {
     const at = this.#page?.path;
     if (path !== undefined) return { label: "Open it", act: () => this.#go(noteAddress(path)) };
-    if (draft === undefined) return null;
-    return { label: "Undo", act: () => this.#takeUp(at, draft) };
+    return draft === undefined ? null : { label: "Undo", act: () => this.#takeUp(at, draft) };
   }
 
   // A draft that was set aside.
@@ -146,6 +151,7 @@ export default class NotesView {
 
   #readAgain() {
     this.list.load();
+    this.search.refresh();
     this.#page?.source.read();
   }
 
@@ -164,8 +170,8 @@ export default class NotesView {
   #key(event) {
     const { key, target } = event;
     const control = event.ctrlKey || event.metaKey;
-    if ((key === "/" && !target.matches("input, textarea")) || (key === "k" && control)) this.#find();
-    else if (event.altKey && event.code === "KeyN") this.#new();
+    if ((key === "/" && !target.matches("input, textarea")) || (key === "k" && control)) this.#atList(() => this.search.focus());
+    else if (event.altKey && event.code === "KeyN") this.#atList(() => this.making.ask());
     else if (key.toLowerCase() === "s" && control) this.#page?.save();
     else if (key !== "Escape" || event.isComposing || !this.#escape()) return;
     event.preventDefault();
@@ -173,20 +179,17 @@ export default class NotesView {
 
   #escape() {
     if (this.#page?.escape()) return true;
-    if (!this.search.active) return false;
-    this.search.clear();
-    this.search.focus();
+    if (this.search.active) {
+      this.search.clear();
+      this.search.focus();
+    } else if (this.said.offers) this.said.clear();
+    else return false;
     return true;
   }
 
-  #find() {
+  #atList(act) {
     if (NARROW.matches) this.#go(noteAddress());
-    this.search.focus();
-  }
-
-  #new() {
-    if (NARROW.matches) this.#go(noteAddress());
-    this.making.ask();
+    act();
   }
 
   #down(event) {

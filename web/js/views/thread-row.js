@@ -3,6 +3,7 @@
 import { fromTemplate, part, setText, timeNode } from "../dom.js";
 import { addressOf } from "../route.js";
 import { shortTime } from "../times.js";
+import { skillOfChatAddress } from "../tools-route.js";
 import { toggleMenu } from "./menu.js";
 
 const STATES = { queued: "waiting", running: "running", waiting: "Needs your answer" };
@@ -49,6 +50,7 @@ export class ThreadRow {
     toggleMenu(this.more, "This conversation", [
       { label: "Rename", act: () => this.#rename() },
       { label: pinned ? "Unpin" : "Pin", act: () => this.#fire("pin", { pinned: !pinned }) },
+      { label: "Make it a skill", act: () => (location.hash = skillOfChatAddress(this.#thread.id)) },
       { label: "Export as Markdown", act: () => this.#fire("export", { format: "markdown" }) },
       { label: "Export as JSON", act: () => this.#fire("export", { format: "json" }) },
       { label: "Delete", act: () => this.#confirm() },

@@ -5,8 +5,10 @@ import { MarkdownView } from "../markdown.js";
 import { linkPaths } from "../notes-paths.js";
 import { ApprovalList } from "./approval-list.js";
 import { Reasoning } from "./reasoning.js";
+import { SkillsUsed } from "./skills-used.js";
 import { Steps } from "./steps.js";
 import { TurnEnding } from "./turn-ending.js";
+import { phaseText } from "./turn-phase.js";
 
 const OVER = new Set(["completed", "stopped", "failed", "interrupted"]);
 const BEGINNING = "Processing your request..."; // what the gateway says of every turn that begins
@@ -24,6 +26,7 @@ export class Turn {
   #answer;
   #steps;
   #reasoning;
+  #skills;
   #ending;
   #approvals;
   #doing = "";
@@ -41,6 +44,7 @@ export class Turn {
     this.#answer = new MarkdownView(part(this.root, "answer"), linkPaths);
     this.#steps = new Steps(part(this.root, "steps"));
     this.#reasoning = new Reasoning(part(this.root, "reasoning"));
+    this.#skills = new SkillsUsed(part(this.root, "skills"));
     this.#approvals = new ApprovalList(part(this.root, "asked"), part(this.root, "answers"));
     this.#ending = new TurnEnding(this.root);
     this.message = message;
@@ -94,6 +98,7 @@ export class Turn {
       if (call.success === null || call.success === undefined) this.#steps.started(call);
       else this.#steps.completed(call);
     }
+    for (const skill of data.skills ?? []) this.#skills.add(skill);
     if (data.state !== "waiting") this.#approvals.lapse();
     this.#chunksAfter = Number(progress?.last_id ?? 0);
     this.#text = progress?.content ?? data.response ?? ""; // what is stored of a turn that runs lags behind
@@ -111,6 +116,7 @@ export class Turn {
     else if (name === "thinking") this.#think(data.message === BEGINNING ? "" : data.message);
     else if (name === "reasoning_chunk") this.#reason(data.content);
     else if (name === "stream_chunk") this.#chunk(data.content, Number(eventId));
+    else if (name === "skill_used") this.#skills.add(data);
     else if (name === "tool_started") this.#step(() => this.#steps.started(data));
     else if (name === "tool_completed") this.#step(() => this.#steps.completed(data));
     else if (name === "approval_needed") this.ask(data);
@@ -189,12 +195,6 @@ export class Turn {
   }
 
   #phase() {
-    if (this.state === "sending") return "Sending…";
-    if (this.state === "queued") return this.#position > 1 ? `Waiting, ${this.#position - 1} ahead` : "Waiting for its turn";
-    if (this.state === "accepted") return "Thinking…";
-    if (this.state !== "running") return "";
-    if (this.#doing !== "") return this.#doing;
-    if (this.#text === "") return this.#steps.running ? "" : "Thinking…";
-    return this.#steps.running ? "Working…" : "";
+    return phaseText({ state: this.state, position: this.#position, doing: this.#doing, text: this.#text, working: this.#steps.running });
   }
 }

@@ -1,0 +1,107 @@
+/** The list of skills and extensions, the installed ones first. */
+
+import { arrange, part, setText, showText } from "../dom.js";
+import { skillTool } from "../tool-book.js";
+import { Roving } from "./roving.js";
+import { ToolRow } from "./tool-row.js";
+
+/** Fires "read" when it was read anew. */
+export class ToolsList extends EventTarget {
+  #root;
+  #skills;
+  #book;
+  #rows = new Map();
+  #open = null;
+  #state = "new";
+  #problems = [];
+  #run = 0;
+
+  /** @param {import("../skills-api.js").SkillsApi} skills @param {import("../tool-book.js").ToolBook} book */
+  constructor(root, skills, book) {
+    super();
+    [this.#root, this.#skills, this.#book] = [root, skills, book];
+    this.roving = new Roving(part(root, "scroll"));
+    part(root, "again").addEventListener("click", () => this.load());
+  }
+
+  close() {
+    this.#run += 1;
+  }
+
+  /** Reads all; what was read before stays until then, or where it can't be read. */
+  async load() {
+    const run = (this.#run += 1);
+    if (this.#state === "new") this.#become("reading");
+    const skills = await this.#readSkills().catch((error) => error);
+    if (run !== this.#run) return;
+    this.#take("skills", skills);
+    this.#become(skills instanceof Error && this.#book.empty ? "failed" : "read");
+    this.dispatchEvent(new Event("read"));
+  }
+
+  /** Marks a tool as the one beside the list. @param {string|null} key "skills/NAME" */
+  open(key) {
+    this.#open = key;
+    this.show();
+  }
+
+  show() {
+    const focused = part(this.#root, "list").contains(document.activeElement) ? document.activeElement : null;
+    const { installed, available } = this.#book;
+    arrange(part(this.#root, "installed"), installed.map((tool) => this.#row(tool)));
+    arrange(part(this.#root, "available"), available.map((tool) => this.#row(tool)));
+    const keys = new Set([...installed, ...available].map(keyOf));
+    for (const key of this.#rows.keys()) if (!keys.has(key)) this.#rows.delete(key);
+    this.#words();
+    this.roving.refresh();
+    if (focused?.isConnected) focused.focus({ preventScroll: true });
+    else if (focused) this.roving.focus();
+  }
+
+  async #readSkills() {
+    const [found, list] = await Promise.all([this.#skills.search(), this.#skills.list()]);
+    const problems = list.problems.map(({ path, message }) => `${path} is no usable skill. ${message}`);
+    return { tools: found.skills.map(skillTool), problems: found.registry_error ? [...problems, found.registry_error] : problems };
+  }
+
+  #take(kind, read) {
+    this.#problems = read instanceof Error ? [`The ${kind} can’t be read. ${read.message}`] : read.problems;
+    if (!(read instanceof Error)) this.#book.replace(kind, read.tools);
+  }
+
+  #become(state) {
+    this.#state = state;
+    this.show();
+  }
+
+  #words() {
+    const { installed, available, empty } = this.#book;
+    part(this.#root, "reading").hidden = this.#state !== "reading" || !empty;
+    part(this.#root, "installed-title").hidden = installed.length === 0;
+    part(this.#root, "available-title").hidden = available.length === 0;
+    showText(part(this.#root, "empty"), this.#state === "read" && empty ? "There is nothing to install from here yet." : "");
+    part(this.#root, "failed").hidden = this.#state !== "failed";
+    setText(part(this.#root, "failed-text"), this.#state === "failed" ? "The list of tools can’t be read." : "");
+    const lines = this.#state === "failed" ? [] : this.#problems;
+    part(this.#root, "problems").replaceChildren(...lines.map(lineNode));
+  }
+
+  #row(tool) {
+    const key = keyOf(tool);
+    if (!this.#rows.has(key)) this.#rows.set(key, new ToolRow());
+    const row = this.#rows.get(key);
+    row.update(tool, key === this.#open);
+    return row.root;
+  }
+}
+
+function keyOf({ kind, name }) {
+  return `${kind}/${name}`;
+}
+
+function lineNode(text) {
+  const node = document.createElement("p");
+  node.className = "hint";
+  node.textContent = text;
+  return node;
+}

@@ -1,0 +1,195 @@
+/** The tools: the list of skills and extensions with search on top, and beside it the one that is looked at. */
+
+import { fromTemplate, part } from "../dom.js";
+import { putWords } from "../outbox.js";
+import { SkillsApi } from "../skills-api.js";
+import { ToolBook } from "../tool-book.js";
+import { readToolsRoute, toolsAddress } from "../tools-route.js";
+import { troubleText } from "./notice.js";
+import { NotesSaid } from "./notes-said.js";
+import { SkillLook } from "./skill-look.js";
+import { SkillNew } from "./skill-new.js";
+import { SkillPage } from "./skill-page.js";
+import { ToolsAdd } from "./tools-add.js";
+import { ToolsList } from "./tools-list.js";
+import { ToolsSearch } from "./tools-search.js";
+
+const NARROW = matchMedia("(max-width: 719px)");
+const TOUCH = matchMedia("(pointer: coarse)");
+
+/** Fires "titled" on its root. */
+export default class ToolsView {
+  #session;
+  #skills;
+  #book = new ToolBook();
+  #page = null;
+  #key = null; // of the page that is open
+  #looked = null; // what the preview said
+  #shown = false;
+  #closed = new AbortController();
+
+  constructor(session) {
+    this.root = fromTemplate("tools");
+    this.#session = session;
+    this.#skills = new SkillsApi(session.api);
+    this.list = new ToolsList(part(this.root, "list-pane"), this.#skills, this.#book);
+    this.search = new ToolsSearch(part(this.root, "list-pane"), this.#book);
+    this.said = new NotesSaid(part(this.root, "said"));
+    this.#listen();
+  }
+
+  open() {
+    const arrived = !this.#shown;
+    this.#shown = true;
+    const route = readToolsRoute(location.hash);
+    document.body.dataset.screen = route.page === "list" ? "list" : "thread";
+    const key = keyOf(route);
+    if (key !== this.#key) this.#turnTo(route, key);
+    else {
+      this.#page?.write?.(route.edit);
+      if (arrived) this.#page?.refresh?.();
+    }
+    if (arrived) this.list.load();
+    this.list.open(key);
+    this.#focus();
+    this.root.dispatchEvent(new CustomEvent("titled", { detail: this.#page?.title ?? "Tools" }));
+  }
+
+  leave() {
+    this.#shown = false;
+    delete document.body.dataset.screen;
+  }
+
+  close() {
+    this.#closed.abort();
+    this.#page?.close();
+    this.list.close();
+    this.said.clear();
+    delete document.body.dataset.screen;
+  }
+
+  #listen() {
+    const { signal } = this.#closed;
+    this.#session.addEventListener("event", ({ detail }) => detail.name === "reset" && this.#readAgain());
+    this.#session.addEventListener("connected", () => this.#connected());
+    this.#session.addEventListener("trouble", ({ detail }) => this.#trouble(detail));
+    this.#session.addEventListener("wake", () => this.#readAgain());
+    this.list.addEventListener("read", () => this.search.show());
+    this.search.addEventListener("change", () => this.list.roving.refresh());
+    this.search.addEventListener("go", ({ detail }) => this.#go(detail));
+    this.root.addEventListener("go", ({ detail }) => this.#go(detail));
+    this.root.addEventListener("replace", ({ detail }) => this.#shown && location.replace(detail));
+    this.root.addEventListener("changed", () => this.list.load());
+    this.root.addEventListener("told", ({ detail }) => this.said.tell(detail.text, detail.offer));
+    this.root.addEventListener("look", ({ detail }) => this.#look(detail));
+    this.root.addEventListener("compose", ({ detail }) => this.#compose(detail));
+    part(this.root, "query").addEventListener("keydown", (event) => this.#down(event));
+    for (const button of this.root.querySelectorAll(".tools-begin")) button.addEventListener("click", () => this.#go(toolsAddress("add")));
+    document.addEventListener("keydown", (event) => this.#shown && this.#press(event), { signal });
+  }
+
+  // Where we are
+
+  #go(address) {
+    if (address === location.hash) this.open();
+    else location.hash = address;
+  }
+
+  #turnTo(route, key) {
+    this.#page?.close();
+    this.#key = key;
+    this.#page = this.#pageOf(route);
+    part(this.root, "blank").hidden = this.#page !== null;
+    if (this.#page === null) return;
+    part(this.root, "place").append(this.#page.root);
+    this.#page.open();
+  }
+
+  #pageOf(route) {
+    if (route.page === "skills") return new SkillPage(this.#skills, route);
+    if (route.page === "add") return new ToolsAdd(this.#skills);
+    if (route.page === "look") return new SkillLook(this.#skills, this.#takeLooked());
+    if (route.page === "write") return new SkillNew(this.#session.api, this.#skills, route.chat);
+    return null;
+  }
+
+  #takeLooked() {
+    const looked = this.#looked;
+    this.#looked = null;
+    return looked;
+  }
+
+  #look(detail) {
+    this.#looked = detail;
+    this.#go(toolsAddress("add/look"));
+  }
+
+  // On in the chat, with these words in its composer.
+  #compose(words) {
+    putWords(words);
+    location.hash = "#/";
+  }
+
+  // A finger wants to see the page, not the keyboard.
+  #focus() {
+    const { activeElement } = document;
+    if (TOUCH.matches || (activeElement !== document.body && activeElement?.checkVisibility())) return;
+    if (document.body.dataset.screen === "thread") this.#page?.focus();
+    else if (NARROW.matches) this.list.roving.focus();
+    else this.search.focus();
+  }
+
+  // Live
+
+  #readAgain() {
+    if (!this.#shown) return;
+    this.list.load();
+    this.#page?.refresh?.();
+  }
+
+  #connected() {
+    this.said.well();
+    this.#readAgain();
+  }
+
+  #trouble({ error, wait }) {
+    if (this.#shown) this.said.trouble(troubleText(error, wait, { first: !this.#session.connected }));
+  }
+
+  // Keys
+
+  #press(event) {
+    const { key, target } = event;
+    const control = event.ctrlKey || event.metaKey;
+    if ((key === "/" && !target.matches("input, textarea")) || (key === "k" && control)) this.#find();
+    else if (event.altKey && event.code === "KeyN") this.#go(toolsAddress("add"));
+    else if (key.toLowerCase() === "s" && control) this.#page?.save();
+    else if (key !== "Escape" || event.isComposing || !this.#escape()) return;
+    event.preventDefault();
+  }
+
+  #escape() {
+    if (this.#page?.escape()) return true;
+    if (!this.search.active) return false;
+    this.search.clear();
+    this.search.focus();
+    return true;
+  }
+
+  #find() {
+    if (NARROW.matches) this.#go(toolsAddress());
+    this.search.focus();
+  }
+
+  #down(event) {
+    if (event.key !== "ArrowDown") return;
+    event.preventDefault();
+    this.list.roving.focus();
+  }
+}
+
+/** What tells one page from another; editing a skill is the same page. */
+function keyOf({ page, name, chat }) {
+  if (page === "list") return null;
+  return [page, name ?? chat].filter((one) => one !== null).join("/");
+}
