@@ -20,6 +20,8 @@ ANY_TEXT = {"any_text": True}
 """Metadata of a query's field whose text is checked where it is used: the names of files may hold any character."""
 PICTURES_LIMIT = 16 << 20
 """The largest body where pictures may come in, in bytes."""
+IMPORT_LIMIT = 64 << 20
+"""The largest file of conversations that is taken in at once, in bytes."""
 
 # curl -d sends the form type; a body of no type is most likely JSON too.
 _JSON_TYPES = frozenset({"application/json", "application/x-www-form-urlencoded", ""})

@@ -1,5 +1,6 @@
 """The command `ironclaw`. Each command is a module of this package, loaded when it is called, so that help is quick."""
 
+import keyword
 import sys
 from importlib import import_module
 
@@ -18,6 +19,8 @@ _COMMANDS = {
     "model": "Show the language model, or connect one.",
     "doctor": "Look for what is wrong, and say what to do.",
     "backup": "Make, check and put back copies of all that is kept.",
+    "export": "Write conversations to a file, as JSON or Markdown.",
+    "import": "Take in conversations that were exported.",
     "token": "Show the token, or make a new one.",
     "config": "Print every setting and where it comes from.",
     "completion": "Print a completion script for bash, zsh or fish.",
@@ -37,12 +40,16 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = import_module(f"ironclaw.cli.{cmd_name}").command
+        command: click.Command = import_module(f"ironclaw.cli.{_module_of(cmd_name)}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
+
+
+def _module_of(name: str) -> str:
+    return f"{name}_" if keyword.iskeyword(name) else name
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

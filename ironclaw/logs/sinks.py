@@ -23,6 +23,7 @@ _PATIENCE = 0.2  # seconds that a batch waits for stderr to take it
 _PIECE = 4096  # bytes that a pipe takes whole once it can be written to (PIPE_BUF)
 _MOST_HELD = 64 << 10
 _LOOK_EVERY = 1.0
+_PASSING = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EAGAIN}
 
 
 def render_text(line: LogLine) -> bytes:
@@ -85,7 +86,7 @@ class Stderr:
                 self._held = self._held[os.write(self._descriptor, self._held[:_PIECE]) :]
             except OSError as error:
                 self._held = b""
-                if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.EIO}:
+                if error.errno in _PASSING:
                     self._lost += 1  # the disk may have room again
                 else:
                     self._gone = True
