@@ -192,6 +192,8 @@ class StatusReader:
 
     def _workspace_part(self) -> PartStatus:
         root = self._workspace.root
+        if not root.is_dir():
+            return PartStatus("degraded", f"The folder of the notes, {root}, is not there. Put it back or mount it.")
         if os.access(root, os.R_OK | os.W_OK | os.X_OK):
             return _OK
         return PartStatus("degraded", "The folder of the notes can't be read and written. Look at its rights.")
@@ -200,7 +202,9 @@ class StatusReader:
         failure = self._search.failure
         if failure is None:
             return PartStatus("ok", self._search.progress)
-        return PartStatus("degraded", f"Searches are complete, but slow: {failure}.")
+        if not self._workspace.root.is_dir():
+            return PartStatus("ok", "It waits for the folder of the notes.")
+        return PartStatus("degraded", f"Searches are complete, but slow: {failure.rstrip('.')}.")
 
     def _model_part(self) -> PartStatus:
         link = self._connection.link
@@ -211,10 +215,14 @@ class StatusReader:
         return PartStatus("degraded", redact(link.error.message) if link.error else f"Its state is {link.state}.")
 
     def _disk_part(self) -> PartStatus:
-        free = _free_bytes(self._database.path)
-        if free > _LITTLE_DISK:
-            return _OK
-        return PartStatus("degraded", f"Only {free >> 20} MB are free on the disk of the home. Free some.")
+        for what, folder in (("home", self._database.path.parent), ("notes", self._workspace.root)):
+            try:
+                free = _free_bytes(folder)
+            except FileNotFoundError:
+                continue  # what is missing has a part of its own
+            if free <= _LITTLE_DISK:
+                return PartStatus("degraded", f"Only {free >> 20} MB are free on the disk of the {what}. Free some.")
+        return _OK
 
     def _log_part(self) -> PartStatus:
         failure = logs.state().failure
@@ -300,8 +308,8 @@ def duration(seconds: int) -> str:
     return f"{minutes} min {seconds % 60} s" if minutes else f"{seconds} s"
 
 
-def _free_bytes(path: Path) -> int:
-    values = os.statvfs(path.parent)
+def _free_bytes(folder: Path) -> int:
+    values = os.statvfs(folder)
     return values.f_bavail * values.f_frsize
 
 
