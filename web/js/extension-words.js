@@ -32,12 +32,11 @@ export function commandText(argv) {
   return argv.map((word) => (PLAIN.test(word) ? word : `'${visible(word).replaceAll("'", "'\\''")}'`)).join(" ");
 }
 
-/** What is run or reached. @returns {{words: string, exact: string}} */
+/** What is run or reached. Of a package of npm only the arguments are told. @returns {{words: string, exact: string}} */
 export function runText({ kind, argv, package: name }) {
   if (kind === "http") return { words: "It is reached at this address:", exact: visible(argv.join(" ")) };
-  const from = name && PACKAGES[kind] ? `, from the package ${visible(name)} of ${PACKAGES[kind]}` : "";
-  const command = kind === "node" && argv.length === 0 ? [name] : argv;
-  return { words: `It is a program that is run on the gateway’s machine${from}:`, exact: commandText(kind === "node" && name && argv[0] !== name ? [name, ...argv] : command) };
+  const from = name ? `, from the package ${visible(name)} of ${PACKAGES[kind]}` : "";
+  return { words: `It is a program that is run on the gateway’s machine${from}:`, exact: commandText(kind === "node" ? [name, ...argv] : argv) };
 }
 
 /** Which hosts a program may reach, or where a token goes. @param {{kind: string}} command */
@@ -63,7 +62,7 @@ export function toolsText(tools) {
   const count = tools.length === 1 ? "1 tool" : `${tools.length} tools`;
   if (asking === 0) return `${count}.`;
   if (asking === tools.length) return tools.length === 1 ? "1 tool, which asks you before each use." : `${count}, which ask you before each use.`;
-  return `${count}, ${asking} of them ask you before each use.`;
+  return `${count}, ${asking} of them ${asking === 1 ? "asks" : "ask"} you before each use.`;
 }
 
 function listed(words) {

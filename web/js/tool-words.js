@@ -6,6 +6,12 @@ const WORDS = new Map([
   ["FileRead", ["Reading a note", "Read a note", "read a note"]],
   ["FileList", ["Listing notes", "Listed notes", "list notes"]],
   ["FileAppend", ["Adding to a note", "Added to a note", "add to a note"]],
+  ["FileWrite", ["Writing a note", "Wrote a note", "write a note"]],
+  ["MemoryDone", ["Ticking a todo", "Ticked a todo", "tick a todo"]],
+  ["SkillRead", ["Reading a skill", "Read a skill", "read a skill"]],
+  ["WebFetch", ["Reading a web page", "Read a web page", "read a web page"]],
+  ["WebSearch", ["Searching the web", "Searched the web", "search the web"]],
+  ["JobStart", ["Starting a job", "Started a job", "start a job"]],
   ["Status", ["Looking at the gateway", "Looked at the gateway", "look at the gateway"]],
   ["Time", ["Looking at the clock", "Looked at the clock", "look at the clock"]],
 ]);
