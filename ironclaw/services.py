@@ -13,7 +13,6 @@ from ironclaw.agents import Agents, ThreadModels
 from ironclaw.auth import Authenticate, TokenAuthority
 from ironclaw.backup.keeper import BackupKeeper, Plan
 from ironclaw.chat.command_turns import UndoChanges
-from ironclaw.chat.importing import Importer
 from ironclaw.chat.schema import MIGRATIONS as CHAT
 from ironclaw.chat.search import MIGRATIONS as CHAT_SEARCH
 from ironclaw.chat.service import ChatService
@@ -40,12 +39,7 @@ from ironclaw.memory.store import MIGRATIONS as MEMORY
 from ironclaw.memory.tools import memory_tools
 from ironclaw.memory.versions import Versions
 from ironclaw.memory.workspace import Workspace
-from ironclaw.openai.agent_mode import AgentMode
-from ironclaw.openai.completions import Completions
-from ironclaw.openai.models import ModelList
-from ironclaw.openai.names import Names
-from ironclaw.openai.relay import Relay
-from ironclaw.openai.responses import Responses
+from ironclaw.openai.front import OpenAIFront
 from ironclaw.openai.store import MIGRATIONS as RESPONSES
 from ironclaw.ratelimit import RateLimits, StreamSlots
 from ironclaw.redact import redact
@@ -92,10 +86,7 @@ class Services:
     jobs: Jobs
     extensions: Extensions
     chat: ChatService
-    importer: Importer
-    completions: Completions
-    responses: Responses
-    models: ModelList
+    openai: OpenAIFront
     status: StatusReader
     backups: BackupKeeper
     limits: RateLimits
@@ -132,12 +123,6 @@ async def open_services(
         own_tools = (*memory_tools(workspace, search), TIME, status.tool(), *ground.tools(skills), *tools)
         agents = await ground.agents(builtin, model, Toolbox(own_tools, [extensions]), Briefing(workspace, skills))
         chat = await ground.chat(agents, status, workspace.undo_changes, skills)
-        completions = Completions(
-            model,
-            agents.meter,
-            Relay(agents.meter, Names(settings.llm_aliases)),
-            AgentMode(chat, ground.hub, agents.plain),
-        )
         yield Services(
             settings=settings,
             logs=logs,
@@ -153,10 +138,7 @@ async def open_services(
             jobs=jobs,
             extensions=extensions,
             chat=chat,
-            importer=Importer(ground.hub, ground.database, settings.user_id),
-            completions=completions,
-            responses=Responses(completions, ground.database),
-            models=ModelList(model),
+            openai=OpenAIFront(agents, chat, ground.hub, ground.database, settings.llm_aliases),
             status=status,
             backups=ground.backups(status),
             limits=RateLimits(api=settings.api_rate, chat=settings.chat_rate, login=settings.login_rate),
