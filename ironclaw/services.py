@@ -8,6 +8,7 @@ import attrs
 
 from ironclaw.agent import AgentLimits, Briefing, Toolbox
 from ironclaw.agent.clock import TIME
+from ironclaw.agent.task import AgentTasks
 from ironclaw.agent.web import web_tools
 from ironclaw.agents import Agents, ThreadModels
 from ironclaw.auth import Authenticate, TokenAuthority
@@ -26,6 +27,7 @@ from ironclaw.hub import Hub
 from ironclaw.jobs.limits import JobLimits
 from ironclaw.jobs.manager import Jobs
 from ironclaw.jobs.store import MIGRATIONS as JOBS
+from ironclaw.jobs.tools import job_tools
 from ironclaw.llm.builtin import BuiltinProvider
 from ironclaw.llm.connection import ModelConnection
 from ironclaw.llm.metered import Meter
@@ -115,13 +117,21 @@ async def open_services(
         skills = ground.skills()
         slots = StreamSlots(settings.max_streams)
         builtin, model = await ground.models(llm)
-        jobs = await ground.jobs(token)
+        jobs = ground.jobs(token)
         extensions = await ground.extensions()
         status = ground.status(workspace, search, jobs, slots, model)
         status.add_part("sandbox", lambda: _sandbox_part(jobs.sandboxes))
         status.add_part("extensions", lambda: _extensions_part(extensions))
-        own_tools = (*memory_tools(workspace, search), TIME, status.tool(), *ground.tools(skills), *tools)
+        own_tools = (
+            *memory_tools(workspace, search),
+            *job_tools(jobs),
+            TIME,
+            status.tool(),
+            *ground.tools(skills),
+            *tools,
+        )
         agents = await ground.agents(builtin, model, Toolbox(own_tools, [extensions]), Briefing(workspace, skills))
+        await jobs.open(AgentTasks(model, agents.meter, settings.max_tool_iterations))
         chat = await ground.chat(agents, status, workspace.undo_changes, skills)
         yield Services(
             settings=settings,
@@ -214,15 +224,14 @@ class _Ground:
         outside.start()
         return workspace, search
 
-    async def jobs(self, token: str) -> Jobs:
-        """The jobs: what waited on disk begins to run, once it is known in what; that is found out a little later."""
+    def jobs(self, token: str) -> Jobs:
+        """The jobs, none of which runs yet; what they run in is found out a little later."""
         sandboxes = Sandboxes.of(self._settings)
         self._stack.push_async_callback(sandboxes.aclose)
         sandboxes.try_soon(_PROBE_AFTER)
         limits = JobLimits.of(self._settings)
         jobs = Jobs(self.database, self.hub, self._home.path / "jobs", sandboxes, limits, token=token)
         self._stack.push_async_callback(jobs.aclose)
-        await jobs.open()
         return jobs
 
     def skills(self) -> SkillManager:
