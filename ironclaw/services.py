@@ -118,7 +118,7 @@ async def open_services(
         slots = StreamSlots(settings.max_streams)
         builtin, model = await ground.models(llm)
         jobs = ground.jobs(token)
-        extensions = await ground.extensions()
+        extensions = await ground.extensions(jobs.sandboxes)
         status = ground.status(workspace, search, jobs, slots, model)
         status.add_part("sandbox", lambda: _sandbox_part(jobs.sandboxes))
         status.add_part("extensions", lambda: _extensions_part(extensions))
@@ -252,11 +252,10 @@ class _Ground:
         self._stack.push_async_callback(model.aclose)
         return builtin, model
 
-    async def extensions(self) -> Extensions:
+    async def extensions(self, sandboxes: Sandboxes) -> Extensions:
         """The installed extensions; none of them runs yet."""
-        extensions = await Extensions.open(
-            self.database, self.hub, self.box, self._home.path, idle=self._settings.extension_idle
-        )
+        idle = self._settings.extension_idle
+        extensions = await Extensions.open(self.database, self.hub, self.box, self._home.path, sandboxes, idle=idle)
         self._stack.push_async_callback(extensions.aclose)
         return extensions
 
