@@ -9,6 +9,7 @@ import difflib
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any, TypeVar, get_args, get_origin
 
 import attrs
@@ -65,6 +66,13 @@ def _strict_list(kind: Any, to: BaseConverter) -> Callable[[Any, Any], Any]:
     return structure
 
 
+def _choice(value: Any, kind: type[StrEnum]) -> StrEnum:
+    try:
+        return kind(value)
+    except ValueError:
+        raise WrongType(f"must be one of {', '.join(kind)}") from None
+
+
 def format_time(moment: datetime) -> str:
     """RFC 3339 with whole seconds and a `Z`, as every time in the API."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -82,6 +90,7 @@ def _omit_none(cls: type) -> Callable[[Any], Any]:
 
 
 converter.register_structure_hook(str, _strict(str, "a string"))
+converter.register_structure_hook(StrEnum, _choice)
 converter.register_structure_hook(bool, _strict(bool, "true or false"))
 converter.register_structure_hook(int, _strict(int, "a whole number of at most 64 bits"))
 converter.register_structure_hook(float, _strict_float)

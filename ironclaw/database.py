@@ -21,11 +21,14 @@ import attrs
 
 from ironclaw.errors import ConfigError, Unavailable
 from ironclaw.levels import TRACE
+from ironclaw.snapshot import copy_connection
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 Transaction = Callable[[sqlite3.Connection], T]
 _GROUP = 256
+_BEFORE = "before-upgrade-"
+_COPIES = 3
 _WAL_INDEX = 3_007_000  # the only version of the -shm file that there has been
 _SMALL = 32 << 20  # a file of this size is checked in less than 0.1 s, so it is checked at every start
 
@@ -289,21 +292,49 @@ def _migrate(db: sqlite3.Connection, path: Path, migrations: Sequence[Migration]
     done = {row[0] for row in db.execute("SELECT number FROM migrations")}
     known = {migration.number for migration in migrations}
     if unknown := done - known:
+        copies = _copies(path)
+        back = f", which is {copies[-1].name}" if copies else ""
         raise ConfigError(
             f"{path} was written by a newer version of this program (schema {max(unknown)}, known {max(known)}). "
-            "Upgrade this one, or put back a copy from before the upgrade."
+            f"Upgrade this one, or put back a copy from before the upgrade{back}."
         )
-    for migration in sorted(migrations, key=lambda one: one.number):
-        if migration.number in done:
-            continue
-        stamp = f"INSERT INTO migrations VALUES ({migration.number}, '{migration.name}', datetime('now'))"  # noqa: S608
-        # executescript commits what is open first, so the transaction is part of the script.
-        try:
-            db.executescript(f"BEGIN IMMEDIATE;\n{migration.sql};\n{stamp};\nCOMMIT;")
-        except sqlite3.Error:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
-            raise
+    pending = [one for one in sorted(migrations, key=lambda one: one.number) if one.number not in done]
+    if not pending:
+        return
+    if done:
+        _keep_copy(db, path)
+    steps = "".join(
+        f"{one.sql};\nINSERT INTO migrations VALUES ({one.number}, '{one.name}', datetime('now'));\n" for one in pending
+    )
+    # executescript commits what is open first, so the transaction is part of the script.
+    try:
+        db.executescript(f"BEGIN IMMEDIATE;\n{steps}COMMIT;")
+    except sqlite3.Error:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def _keep_copy(db: sqlite3.Connection, path: Path) -> None:
+    """A copy of the database as the older version left it: what can be gone back to when the new one is a mistake."""
+    copy = path.with_name(f"{path.name}.{_BEFORE}{time.strftime('%Y%m%dT%H%M%S')}")
+    copy.unlink(missing_ok=True)
+    try:
+        copy_connection(db, copy)
+    except (sqlite3.Error, OSError) as error:
+        copy.unlink(missing_ok=True)
+        raise ConfigError(
+            f"{path} must be brought up to date, but there is no copy of it from before: {error}. Nothing was changed; "
+            f"free {(path.stat().st_size >> 20) + 1} MB on its disk and start again."
+        ) from None
+    log.info("The database is brought up to date; a copy from before is kept as %s", copy.name)
+    for old in _copies(path)[:-_COPIES]:
+        old.unlink(missing_ok=True)
+
+
+def _copies(path: Path) -> list[Path]:
+    """The copies from before upgrades, the oldest first."""
+    return sorted(one for one in path.parent.glob(f"{path.name}.{_BEFORE}*") if not one.name.endswith("-journal"))
 
 
 def get_meta(db: sqlite3.Connection, key: str) -> str | None:
@@ -340,6 +371,7 @@ def _refuse_a_lost_database(path: Path, start_empty: bool) -> None:
 def _damaged(path: Path, kept: Path, reason: str) -> ConfigError:
     return ConfigError(
         f"The database is damaged ({reason}). It is kept as {kept}; nothing was deleted.\n"
+        "  To put a backup back:           ironclaw backup list, then ironclaw backup restore --force NAME\n"
         f"  To put a copy of yours back:    cp YOUR-COPY {path} && ironclaw run\n"
         "  To go on without its history:   ironclaw run --start-empty",
         code="damaged",

@@ -234,6 +234,42 @@ class MemoryChanged(Event):
 
 
 @attrs.frozen(kw_only=True)
+class JobStarted(Event):
+    """A job was accepted: *status* `pending`, until it has its turn. *browse_path*: its files, below this gateway."""
+
+    kind = "job_started"
+    job_id: str
+    title: str
+    status: str
+    started_by: str
+    browse_path: str
+    thread_id: str | None = attrs.field()
+
+
+@attrs.frozen(kw_only=True)
+class JobUpdated(Event):
+    """A job runs, or has ended: *status*, *exit_code* and *reason* as in `GET /api/jobs/{id}`."""
+
+    kind = "job_updated"
+    job_id: str
+    title: str
+    status: str
+    exit_code: int | None = attrs.field()
+    reason: str | None = attrs.field()
+    output_bytes: int
+    browse_path: str
+    thread_id: str | None = attrs.field()
+
+
+@attrs.frozen(kw_only=True)
+class JobProgress(JobUpdated):
+    """A job that runs has printed more; *last_line* is the last of it. At most one a second, not kept."""
+
+    durable = False
+    last_line: str
+
+
+@attrs.frozen(kw_only=True)
 class ModelUpdated(Event):
     """The connected model changed, or how it is: *state* as in `GET /api/model`."""
 
@@ -317,6 +353,9 @@ EVENTS: tuple[type[Event], ...] = (
     TurnFailed,
     ThreadUpdated,
     MemoryChanged,
+    JobStarted,
+    JobUpdated,
+    JobProgress,
     ModelUpdated,
     BudgetWarning,
     AuthRequired,

@@ -2,15 +2,18 @@
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable
 
 import attrs
 
-from ironclaw.agent import Agent, AgentLimits, Briefing, Policy, Toolbox
+from ironclaw.agent import AgentLimits, Briefing, Toolbox
 from ironclaw.agent.clock import TIME
 from ironclaw.agent.web import web_tools
+from ironclaw.agents import Agents, ThreadModels
 from ironclaw.auth import Authenticate, TokenAuthority
+from ironclaw.backup.keeper import BackupKeeper, Plan
 from ironclaw.chat.command_turns import UndoChanges
+from ironclaw.chat.importing import Importer
 from ironclaw.chat.schema import MIGRATIONS as CHAT
 from ironclaw.chat.search import MIGRATIONS as CHAT_SEARCH
 from ironclaw.chat.service import ChatService
@@ -21,10 +24,12 @@ from ironclaw.extensions.store import MIGRATIONS as EXTENSIONS
 from ironclaw.home import Home, make_token, read_token
 from ironclaw.hub import MIGRATIONS as HUB
 from ironclaw.hub import Hub
+from ironclaw.jobs.limits import JobLimits
+from ironclaw.jobs.manager import Jobs
+from ironclaw.jobs.store import MIGRATIONS as JOBS
 from ironclaw.llm.builtin import BuiltinProvider
 from ironclaw.llm.connection import ModelConnection
-from ironclaw.llm.metered import Meter, MeteredProvider
-from ironclaw.llm.models import Abilities
+from ironclaw.llm.metered import Meter
 from ironclaw.llm.prices import Prices
 from ironclaw.llm.provider import Provider
 from ironclaw.llm.store import MIGRATIONS as LLM
@@ -44,6 +49,7 @@ from ironclaw.openai.responses import Responses
 from ironclaw.openai.store import MIGRATIONS as RESPONSES
 from ironclaw.ratelimit import RateLimits, StreamSlots
 from ironclaw.redact import redact
+from ironclaw.sandbox.choice import Sandboxes
 from ironclaw.secretbox import MIGRATIONS as SECRETS
 from ironclaw.secretbox import SecretBox
 from ironclaw.settings import Settings
@@ -58,7 +64,9 @@ from ironclaw.usage.store import MIGRATIONS as USAGE
 
 log = logging.getLogger(__name__)
 
-_MIGRATIONS = (*HUB, *SECRETS, *USAGE, *LLM, *CHAT, *CHAT_SEARCH, *MEMORY, *EXTENSIONS, *RESPONSES, *SKILLS)
+_PROBE_AFTER = 1.0  # seconds; the start has other things to do first
+
+_MIGRATIONS = (*HUB, *SECRETS, *USAGE, *LLM, *CHAT, *CHAT_SEARCH, *MEMORY, *JOBS, *EXTENSIONS, *RESPONSES, *SKILLS)
 
 
 def known_migrations() -> frozenset[int]:
@@ -81,12 +89,15 @@ class Services:
     search: Search
     skills: SkillManager
     model: ModelConnection
+    jobs: Jobs
     extensions: Extensions
     chat: ChatService
+    importer: Importer
     completions: Completions
     responses: Responses
     models: ModelList
     status: StatusReader
+    backups: BackupKeeper
     limits: RateLimits
     slots: StreamSlots
     authority: TokenAuthority
@@ -113,12 +124,20 @@ async def open_services(
         skills = ground.skills()
         slots = StreamSlots(settings.max_streams)
         builtin, model = await ground.models(llm)
+        jobs = await ground.jobs(token)
         extensions = await ground.extensions()
-        status = ground.status(workspace, search, slots, model, extensions)
+        status = ground.status(workspace, search, jobs, slots, model)
+        status.add_part("sandbox", lambda: _sandbox_part(jobs.sandboxes))
+        status.add_part("extensions", lambda: _extensions_part(extensions))
         own_tools = (*memory_tools(workspace, search), TIME, status.tool(), *ground.tools(skills), *tools)
         agents = await ground.agents(builtin, model, Toolbox(own_tools, [extensions]), Briefing(workspace, skills))
         chat = await ground.chat(agents, status, workspace.undo_changes, skills)
-        completions = agents.completions(AgentMode(chat, ground.hub, agents.plain), Names(settings.llm_aliases))
+        completions = Completions(
+            model,
+            agents.meter,
+            Relay(agents.meter, Names(settings.llm_aliases)),
+            AgentMode(chat, ground.hub, agents.plain),
+        )
         yield Services(
             settings=settings,
             logs=logs,
@@ -131,12 +150,15 @@ async def open_services(
             search=search,
             skills=skills,
             model=model,
+            jobs=jobs,
             extensions=extensions,
             chat=chat,
+            importer=Importer(ground.hub, ground.database, settings.user_id),
             completions=completions,
             responses=Responses(completions, ground.database),
             models=ModelList(model),
             status=status,
+            backups=ground.backups(status),
             limits=RateLimits(api=settings.api_rate, chat=settings.chat_rate, login=settings.login_rate),
             slots=slots,
             authority=TokenAuthority(token),
@@ -144,6 +166,12 @@ async def open_services(
             token=token,
             token_is_new=token_is_new,
         )
+
+
+def _sandbox_part(sandboxes: Sandboxes) -> PartStatus:
+    if sandboxes.failure is not None and not sandboxes.off:
+        return PartStatus("degraded", f"Jobs can't be run. {sandboxes.failure}")
+    return PartStatus("ok", sandboxes.failure or (f"Jobs run in {sandboxes.name}." if sandboxes.name else None))
 
 
 def _extensions_part(extensions: Extensions) -> PartStatus:
@@ -204,6 +232,17 @@ class _Ground:
         outside.start()
         return workspace, search
 
+    async def jobs(self, token: str) -> Jobs:
+        """The jobs: what waited on disk begins to run, once it is known in what; that is found out a little later."""
+        sandboxes = Sandboxes.of(self._settings)
+        self._stack.push_async_callback(sandboxes.aclose)
+        sandboxes.try_soon(_PROBE_AFTER)
+        limits = JobLimits.of(self._settings)
+        jobs = Jobs(self.database, self.hub, self._home.path / "jobs", sandboxes, limits, token=token)
+        self._stack.push_async_callback(jobs.aclose)
+        await jobs.open()
+        return jobs
+
     def skills(self) -> SkillManager:
         """The skills; nothing of them is read before it is needed."""
         egress = Egress(self._settings.web_fetch_allow)
@@ -231,31 +270,42 @@ class _Ground:
         return extensions
 
     def status(
-        self,
-        workspace: Workspace,
-        search: Search,
-        slots: StreamSlots,
-        connection: ModelConnection,
-        extensions: Extensions,
+        self, workspace: Workspace, search: Search, jobs: Jobs, slots: StreamSlots, connection: ModelConnection
     ) -> StatusReader:
         """What looks at all of it."""
-        status = StatusReader(
+        return StatusReader(
             database=self.database,
             hub=self.hub,
             ledger=self.ledger,
             workspace=workspace,
             search=search,
+            jobs=jobs,
             slots=slots,
             connection=connection,
         )
-        status.add_part("extensions", lambda: _extensions_part(extensions))
-        return status
+
+    def backups(self, status: StatusReader) -> BackupKeeper:
+        """What copies all of it every night; not a private temporary home, which ends with the program."""
+        settings, home = self._settings, self._home
+        plan = Plan(
+            home=home.path,
+            workspace=home.workspace,
+            folder=settings.backup_dir or home.path / "backups",
+            keep=settings.backup_keep if settings.home else 0,
+            hour=settings.backup_hour,
+            delay=settings.backup_delay,
+        )
+        keeper = BackupKeeper(plan)
+        self._stack.push_async_callback(keeper.aclose)
+        keeper.start()
+        status.add_part("backup", lambda: PartStatus("degraded" if keeper.failure else "ok", keeper.reason))
+        return keeper
 
     async def agents(
         self, builtin: Provider, connection: ModelConnection, toolbox: Toolbox, briefing: Briefing
-    ) -> "_Agents":
+    ) -> Agents:
         """What makes agents, and counts their calls."""
-        return _Agents(
+        return Agents(
             connection=connection,
             builtin_provider=builtin,
             meter=await self._meter(),
@@ -277,7 +327,7 @@ class _Ground:
         return *skill_tools(skills), *web_tools(egress, searxng_url=self._settings.searxng_url)
 
     async def chat(
-        self, agents: "_Agents", status: StatusReader, undo_changes: UndoChanges, skills: SkillManager
+        self, agents: Agents, status: StatusReader, undo_changes: UndoChanges, skills: SkillManager
     ) -> ChatService:
         """The conversations: what waited on disk begins to run."""
         chat = ChatService(
@@ -286,7 +336,7 @@ class _Ground:
             agents.usual,
             agents.builtin,
             policy=agents.policy,
-            models=_Models(agents.connection),
+            models=ThreadModels(agents.connection),
             undo_changes=undo_changes,
             skills=skills,
             check_budget=agents.check_budget,
@@ -298,69 +348,3 @@ class _Ground:
         await chat.open()
         status.watch_approvals(chat.turns.asked)
         return chat
-
-
-@attrs.frozen(kw_only=True)
-class _Agents:
-    """Makes the agent of a thread, its calls counted for that thread."""
-
-    connection: ModelConnection
-    builtin_provider: Provider
-    meter: Meter
-    toolbox: Toolbox
-    briefing: Briefing
-    limits: AgentLimits
-    policy: Policy = attrs.Factory(Policy)
-
-    def usual(self, thread_id: str, model: str | None) -> Agent:
-        """The agent with the connected model, or with another one of its server."""
-        connected = self.connection.current()
-        if connected.state == "none":
-            return self.builtin(thread_id)
-        if model is None:
-            return self._agent(connected.provider, thread_id, self.briefing, connected.abilities)
-        return self._agent(self.connection.provider_named(model), thread_id, self.briefing, Abilities())
-
-    def plain(self) -> Provider | None:
-        """The connected model without the agent, its calls counted for `/v1`; None while there is none."""
-        connected = self.connection.current()
-        return None if connected.state == "none" else MeteredProvider(connected.provider, self.meter, "v1", None)
-
-    def completions(self, agent: AgentMode, names: Names) -> Completions:
-        """What answers `/v1`: the provider itself, or *agent*."""
-        return Completions(self.connection, self.meter, Relay(self.meter, names), agent)
-
-    def check_budget(self) -> None:
-        """Raises *BudgetSpent* when the next turn's model could not be paid."""
-        self.meter.check(self.connection.current().provider)
-
-    def builtin(self, thread_id: str) -> Agent:
-        """The agent that carries out commands, whatever model is connected."""
-        return self._agent(self.builtin_provider, thread_id, None, Abilities(tools=True))
-
-    def _agent(self, provider: Provider, thread_id: str, briefing: Briefing | None, abilities: Abilities) -> Agent:
-        return Agent(
-            MeteredProvider(provider, self.meter, "thread", thread_id),
-            self.toolbox,
-            policy=self.policy,
-            briefing=briefing,
-            abilities=abilities,
-            limits=self.limits,
-        )
-
-
-@attrs.frozen
-class _Models:
-    """The models that a thread can choose from."""
-
-    connection: ModelConnection
-
-    @property
-    def usual(self) -> str | None:
-        """The model that answers by default; None for the built-in assistant."""
-        connected = self.connection.current()
-        return None if connected.state == "none" else connected.provider.model
-
-    async def names(self) -> Sequence[str]:
-        """What the connected server has. Raises *ProviderError*."""
-        return [one.id for one in await self.connection.available()]

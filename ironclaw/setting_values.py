@@ -70,6 +70,11 @@ def path(text: str) -> Path:
     return found
 
 
+def paths(text: str) -> tuple[Path, ...]:
+    """Paths separated by colons."""
+    return tuple(path(part) for part in text.split(":") if part.strip())
+
+
 def words(text: str) -> tuple[str, ...]:
     """Words separated by commas or spaces."""
     return tuple(part for part in text.replace(",", " ").split() if part)

@@ -26,6 +26,7 @@ def _setting(default: Any, env: str, parse: Callable[[str], Any], help: str, *, 
     return attrs.field(default=default, metadata=metadata, repr=not secret)
 
 
+_MEGABYTES = values.integer(1, 100_000_000, "MB, from 1")
 _RATE = values.integer(0, 1_000_000, "a whole number from 0 (off) to 1000000")
 
 
@@ -153,6 +154,49 @@ class Settings:
         "BUDGET_UNKNOWN_PRICE",
         values.choice("refuse", "allow"),
         "what a budget does about a model whose price is not known",
+    )
+    sandbox: str = _setting(
+        "auto",
+        "SANDBOX",
+        values.choice("auto", "bubblewrap", "docker", "off"),
+        "what jobs run in: auto, bubblewrap, docker or off",
+    )
+    sandbox_read: tuple[Path, ...] = _setting(
+        (), "SANDBOX_READ", values.paths, "more files and folders that jobs may read, separated by colons"
+    )
+    job_timeout: int = _setting(
+        3600, "JOB_TIMEOUT", values.integer(1, 604_800, "seconds, from 1 to 604800"), "seconds that a job may take"
+    )
+    job_cpu_seconds: int = _setting(
+        3600,
+        "JOB_CPU_SECONDS",
+        values.integer(1, 10_000_000, "seconds, from 1"),
+        "seconds of processor time that a job may use",
+    )
+    job_memory_mb: int = _setting(1024, "JOB_MEMORY_MB", _MEGABYTES, "MB of memory that a job may use")
+    job_processes: int = _setting(
+        256,
+        "JOB_PROCESSES",
+        values.integer(4, 100_000, "a whole number from 4 to 100000"),
+        "processes and threads that a job may have",
+    )
+    job_file_mb: int = _setting(1024, "JOB_FILE_MB", _MEGABYTES, "MB that one file of a job may have")
+    job_disk_mb: int = _setting(2048, "JOB_DISK_MB", _MEGABYTES, "MB of disk that a job's files may take")
+    job_output_mb: int = _setting(64, "JOB_OUTPUT_MB", _MEGABYTES, "MB that a job may print; 1 MB of it is kept")
+    job_tokens: int = _setting(
+        500_000,
+        "JOB_TOKENS",
+        values.integer(1000, 1_000_000_000, "a whole number of tokens from 1000"),
+        "tokens that an agent task may use",
+    )
+    jobs_parallel: int = _setting(
+        3, "JOBS_PARALLEL", values.integer(1, 1000, "a whole number from 1 to 1000"), "jobs that run at once"
+    )
+    jobs_keep_days: int = _setting(
+        30, "JOBS_KEEP_DAYS", values.integer(0, 36_500, "days, from 0"), "days that ended jobs are kept"
+    )
+    jobs_keep_mb: int = _setting(
+        4096, "JOBS_KEEP_MB", _MEGABYTES, "MB that all ended jobs may take; the oldest go first"
     )
     backup_keep: int = _setting(
         7,

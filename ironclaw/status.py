@@ -15,6 +15,7 @@ import attrs
 from ironclaw import logs
 from ironclaw.database import Database
 from ironclaw.hub import Hub
+from ironclaw.jobs.manager import Jobs
 from ironclaw.llm.connection import ModelConnection
 from ironclaw.memory.search import Search
 from ironclaw.memory.workspace import Workspace
@@ -100,6 +101,7 @@ class StatusReader:
         ledger: Ledger,
         workspace: Workspace,
         search: Search,
+        jobs: Jobs,
         slots: StreamSlots,
         connection: ModelConnection,
     ) -> None:
@@ -107,6 +109,7 @@ class StatusReader:
         self._ledger = ledger
         self._workspace = workspace
         self._search = search
+        self._jobs = jobs
         self._slots = slots
         self._connection = connection
         self._started = time.monotonic()
@@ -129,6 +132,7 @@ class StatusReader:
             "database": lambda: database.alive,
             "event log": lambda: hub.alive,
             "usage": lambda: ledger.alive,
+            "jobs": lambda: jobs.alive,
         }
         self._waiting: Sized = ()
         self._last: SystemStatus | None = None
@@ -188,6 +192,8 @@ class StatusReader:
 
     def _workspace_part(self) -> PartStatus:
         root = self._workspace.root
+        if not root.is_dir():
+            return PartStatus("degraded", f"The folder of the notes, {root}, is not there. Put it back or mount it.")
         if os.access(root, os.R_OK | os.W_OK | os.X_OK):
             return _OK
         return PartStatus("degraded", "The folder of the notes can't be read and written. Look at its rights.")
@@ -196,7 +202,9 @@ class StatusReader:
         failure = self._search.failure
         if failure is None:
             return PartStatus("ok", self._search.progress)
-        return PartStatus("degraded", f"Searches are complete, but slow: {failure}.")
+        if not self._workspace.root.is_dir():
+            return PartStatus("ok", "It waits for the folder of the notes.")
+        return PartStatus("degraded", f"Searches are complete, but slow: {failure.rstrip('.')}.")
 
     def _model_part(self) -> PartStatus:
         link = self._connection.link
@@ -207,10 +215,14 @@ class StatusReader:
         return PartStatus("degraded", redact(link.error.message) if link.error else f"Its state is {link.state}.")
 
     def _disk_part(self) -> PartStatus:
-        free = _free_bytes(self._database.path)
-        if free > _LITTLE_DISK:
-            return _OK
-        return PartStatus("degraded", f"Only {free >> 20} MB are free on the disk of the home. Free some.")
+        for what, folder in (("home", self._database.path.parent), ("notes", self._workspace.root)):
+            try:
+                free = _free_bytes(folder)
+            except FileNotFoundError:
+                continue  # what is missing has a part of its own
+            if free <= _LITTLE_DISK:
+                return PartStatus("degraded", f"Only {free >> 20} MB are free on the disk of the {what}. Free some.")
+        return _OK
 
     def _log_part(self) -> PartStatus:
         failure = logs.state().failure
@@ -224,7 +236,10 @@ class StatusReader:
 
     def read(self) -> SystemStatus:
         """All of it, now. The same object as before when nothing has changed since."""
-        seen = (self.uptime, self._slots.taken, self._ledger.totals, self.parts(), self.model, len(self._waiting))
+        seen = (
+            *(self.uptime, self._slots.taken, self._jobs.active, self._ledger.totals),
+            *(self.parts(), self.model, len(self._waiting)),
+        )
         if self._last is None or self._seen != seen:
             self._seen, self._last = seen, self._read()
         return self._last
@@ -237,7 +252,7 @@ class StatusReader:
             status="healthy" if healthy else "degraded",
             uptime_seconds=self.uptime,
             active_sessions=self._slots.taken,
-            active_jobs=0,
+            active_jobs=self._jobs.active,
             token_usage=TokenUsage(totals.tokens, round(totals.cost_usd, 6), totals.unpriced_tokens),
             channels=_GATEWAY,
             version=__version__,
@@ -267,7 +282,7 @@ class StatusReader:
             "memory": f"{_resident_bytes() / 1e6:.0f} MB used by the gateway",
             "disk": f"{disk.free / 1e9:.1f} GB free of {disk.total / 1e9:.1f} GB",
             "notes": f"{count} ({changed} changed today)",
-            "jobs": "0 running",
+            "jobs": f"{self._jobs.active} running",
             "tokens": f"{totals.tokens} tokens, ${totals.cost_usd:.2f}",
             "model": "none connected (built-in assistant)" if self.model.state == "none" else self.model.model,
         }
@@ -293,8 +308,8 @@ def duration(seconds: int) -> str:
     return f"{minutes} min {seconds % 60} s" if minutes else f"{seconds} s"
 
 
-def _free_bytes(path: Path) -> int:
-    values = os.statvfs(path.parent)
+def _free_bytes(folder: Path) -> int:
+    values = os.statvfs(folder)
     return values.f_bavail * values.f_frsize
 
 

@@ -1,4 +1,4 @@
-"""One good call of each route of notes, skills and extensions, for the tests of all routes."""
+"""One good call of each route of notes, jobs, skills, extensions and `/v1`, for the tests of all routes."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,6 +7,7 @@ from typing import Any
 def noun_calls(call: Callable[..., Any]) -> None:
     """All of them; *call* takes a method, a path of the route table, and what goes with it."""
     memory_calls(call)
+    job_calls(call)
     skills_calls(call)
     extensions_calls(call)
 
@@ -54,3 +55,26 @@ def extensions_calls(call: Callable[..., Any]) -> None:
     call("POST", "/api/extensions/{name}/enable", {}, id_="github")
     call("GET", "/api/extensions/list")
     call("DELETE", "/api/extensions/{name}", id_="github")
+
+
+def job_calls(call: Callable[..., Any]) -> None:
+    """The same for the routes of jobs."""
+    job = call("POST", "/api/jobs", {"command": "echo done > a.txt"}, query="?wait=20")["id"]
+    call("GET", "/api/jobs/list", query="?status=completed,failed&limit=1")
+    call("GET", "/api/jobs")
+    call("GET", "/api/jobs/{id}", id_=job)
+    call("GET", "/api/jobs/{id}/files/list", id_=job)
+    call("POST", "/api/jobs/{id}/stop", id_=call("POST", "/api/jobs/{id}/restart", id_=job)["id"])
+    call("DELETE", "/api/jobs/{id}", id_=job)
+
+
+def openai_calls(call: Callable[..., Any]) -> None:
+    """The same for the OpenAI-compatible routes."""
+    call("POST", "/v1/chat/completions", {"model": "gpt-4", "messages": [{"role": "user", "content": "Hi"}]})
+    call("GET", "/v1/models")
+    call("GET", "/v1/models/{id}", id_="ironclaw")
+    kept = call("POST", "/v1/responses", {"model": "ironclaw", "input": "Hi"})["id"]
+    call("GET", "/v1/responses/{id}", id_=kept)
+    call("DELETE", "/v1/responses/{id}", id_=kept)
+    call("POST", "/v1/embeddings", {"model": "any", "input": "Hi"})
+    call("POST", "/v1/completions", {"model": "any", "prompt": "Once"})

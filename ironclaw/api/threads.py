@@ -9,11 +9,11 @@ from ironclaw.api.keys import SERVICES
 from ironclaw.api.requests import cursor_of, limit_of, read_body, read_query
 from ironclaw.api.responses import json_response
 from ironclaw.chat.export import as_markdown
-from ironclaw.chat.models import History, Thread, TurnRecord, check_thread_id
+from ironclaw.chat.models import ExportedThread, History, Thread, check_thread_id
 from ironclaw.chat.search import SearchHit
 from ironclaw.errors import BadRequest, Invalid
 
-__all__ = ["History", "Thread"]  # part of what these routes answer
+__all__ = ["ExportedThread", "History", "Thread"]  # part of what these routes answer
 
 _MOST_TITLE = 200
 
@@ -90,14 +90,6 @@ class ExportQuery:
     format: str = "json"
 
 
-@attrs.frozen
-class Export:
-    """A thread with all its turns."""
-
-    thread: Thread
-    turns: list[TurnRecord]
-
-
 async def list_threads(request: web.Request) -> web.StreamResponse:
     """A page of threads."""
     query = read_query(request, Page)
@@ -156,16 +148,21 @@ async def search(request: web.Request) -> web.StreamResponse:
 
 async def export(request: web.Request) -> web.StreamResponse:
     """A thread as a file."""
-    kind = read_query(request, ExportQuery).format
+    kind = check_format(read_query(request, ExportQuery).format)
+    exported = await request.app[SERVICES].chat.export(_thread_id(request), whole=kind == "json")
+    ending = "json" if kind == "json" else "md"
+    headers = {"Content-Disposition": f'attachment; filename="{_file_name(exported.thread.title)}.{ending}"'}
+    if kind == "json":
+        return json_response(request, exported, headers=headers)
+    text = as_markdown(exported)
+    return web.Response(text=text, content_type="text/markdown", charset="utf-8", headers=headers)
+
+
+def check_format(kind: str) -> str:
+    """The format as it is. Raises *BadRequest* for one that there is not."""
     if kind not in {"json", "markdown"}:
         raise BadRequest("`format` must be json or markdown.", field="format")
-    thread, turns = await request.app[SERVICES].chat.export(_thread_id(request))
-    ending = "json" if kind == "json" else "md"
-    headers = {"Content-Disposition": f'attachment; filename="{_file_name(thread.title)}.{ending}"'}
-    if kind == "json":
-        return json_response(request, Export(thread, turns), headers=headers)
-    text = as_markdown(thread, turns)
-    return web.Response(text=text, content_type="text/markdown", charset="utf-8", headers=headers)
+    return kind
 
 
 def _file_name(title: str) -> str:

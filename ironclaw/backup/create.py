@@ -12,7 +12,7 @@ import stat
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -22,6 +22,7 @@ from ironclaw import codec, snapshot
 from ironclaw.backup.contents import (
     ABOUT,
     DATABASE,
+    ENVIRONMENTS,
     FOLDERS,
     FORMAT,
     MANIFEST,
@@ -61,9 +62,12 @@ class _Item:
     info: os.stat_result
 
 
-def create(source: Source, target: Path, *, with_secrets: bool = False, progress: Progress = silent) -> About:
+def create(
+    source: Source, target: Path, *, with_secrets: bool = False, reserve: int = 0, progress: Progress = silent
+) -> About:
     """Write the backup *target* (0600), whole or not at all. Its folder is made where it is missing.
 
+    *reserve* is how many bytes of the disk must be free beside what the database needs.
     Raises *BackupFailed*: there is no database, it is damaged, the disk is full, *target* exists. Nothing is left then.
     """
     if not (source.home / DATABASE).is_file():
@@ -75,6 +79,7 @@ def create(source: Source, target: Path, *, with_secrets: bool = False, progress
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if target.exists():
             raise BackupFailed(f"{target} exists already. Name another file, or move it away.")
+        _refuse_a_small_disk(source, target.parent, reserve)
         database = _copied_database(source, target, stack, with_secrets=with_secrets, progress=progress)
         stack.callback(part.unlink, missing_ok=True)
         about = _write(source, database, part, with_secrets=with_secrets, progress=progress)
@@ -101,20 +106,23 @@ def _explained(target: Path) -> Iterator[None]:
         raise BackupFailed(f"{target} can't be written: {error.strerror}. Nothing was kept.") from None
 
 
+def _refuse_a_small_disk(source: Source, folder: Path, reserve: int) -> None:
+    needed, free = (source.home / DATABASE).stat().st_size + reserve, shutil.disk_usage(folder).free
+    if free < needed:
+        raise BackupFailed(
+            f"The disk of {folder} has {free >> 20} MB free, and {needed >> 20} MB are needed at least. "
+            "Free some space, or set BACKUP_DIR to a folder on another disk."
+        )
+
+
 def _copied_database(
     source: Source, target: Path, stack: contextlib.ExitStack, *, with_secrets: bool, progress: Progress
 ) -> Path:
     """A copy of the database beside *target*, checked, and without secrets unless they are wanted; gone with *stack*."""
-    original, copy = source.home / DATABASE, target.with_name(f".{target.name}.db")
-    size, free = original.stat().st_size, shutil.disk_usage(target.parent).free
-    if free < size:
-        raise BackupFailed(
-            f"The disk of {target.parent} has {free >> 20} MB free, the database alone has {size >> 20} MB. "
-            "Free some space, or name a folder on another disk."
-        )
+    copy = target.with_name(f".{target.name}.db")
     stack.callback(_forget, copy)
     copy.unlink(missing_ok=True)
-    snapshot.copy_database(original, copy, lambda done, total: progress("database", done, total))
+    snapshot.copy_database(source.home / DATABASE, copy, lambda done, total: progress("database", done, total))
     if not with_secrets:
         copy = _without_secrets(copy, stack, progress)
     progress("check", 0, 0)
@@ -205,6 +213,8 @@ def _items(source: Source, left_out: list[str], *, with_secrets: bool) -> Iterat
             yield _Item(folder, root, "", root.stat())
         unread: list[str] = []
         for path, info in tree(root, unread):
+            if folder == "extensions" and path.split("/")[1:2] and path.split("/")[1] in ENVIRONMENTS:
+                continue
             if stat.S_ISREG(info.st_mode) or stat.S_ISDIR(info.st_mode):
                 yield _Item(f"{folder}/{path}", root, path, info)
             else:
@@ -244,6 +254,7 @@ class _Archive:
             size = os.fstat(descriptor).st_size
             while piece := file.read(min(_PIECE, size - copy.tell())):
                 copy.write(piece)
+                self._look()
             self._add_content(item, copy, copy.tell())
 
     def add_database(self, path: Path) -> None:
@@ -256,10 +267,13 @@ class _Archive:
         content.seek(0)
         entry = _entry(item, tarfile.REGTYPE)
         entry.size = size
-        hashed = _Hashed(content)
+        hashed = _Hashed(content, self._look)
         self._tar.addfile(entry, hashed)  # type: ignore[arg-type]
         self.hashes[item.name] = {"size": size, "sha256": hashed.digest.hexdigest()}
         self.done += size
+        self._look()
+
+    def _look(self) -> None:
         self._progress("files", self.done, self._total)
 
     def add_json(self, name: str, value: object) -> None:
@@ -275,16 +289,18 @@ class _Archive:
 
 
 class _Hashed:
-    """Hashes what is read through it."""
+    """Hashes what is read through it, and calls *look* for each piece."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], look: Callable[[], None]) -> None:
         self._file = file
+        self._look = look
         self.digest = hashlib.sha256()
 
     def read(self, size: int) -> bytes:
         """The next bytes."""
         data = self._file.read(size)
         self.digest.update(data)
+        self._look()
         return data
 
 

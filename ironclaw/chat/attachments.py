@@ -37,12 +37,17 @@ class Attachment:
 
 @attrs.frozen
 class AttachmentInfo:
-    """The same without its bytes; *number* is its place in the message, *size* in bytes."""
+    """The same as it is told; *number* is its place in the message, *size* in bytes. *data* (base64): in exports only."""
 
     number: int
     name: str
     media_type: str
     size: int
+    data: str | None = None
+
+    def read(self, where: str) -> "Attachment | None":
+        """The file of an export; None where that has no *data*. Raises *Invalid* for what can't be taken."""
+        return None if self.data is None else read(self.name, self.media_type, self.data, where)
 
 
 @attrs.frozen
@@ -141,17 +146,18 @@ def copy(db: sqlite3.Connection, seq: int, new: int) -> None:
     )
 
 
-def infos(db: sqlite3.Connection, turns: Sequence[int]) -> Mapping[int, list[AttachmentInfo]]:
-    """Which files came with these turns."""
-    marks = ",".join("?" * len(turns))
+def infos(db: sqlite3.Connection, turns: Sequence[int], *, whole: bool = False) -> Mapping[int, list[AttachmentInfo]]:
+    """Which files came with these turns; *whole*: with their data."""
+    marks, data = ",".join("?" * len(turns)), "data" if whole else "NULL"
     rows = db.execute(
-        f"SELECT turn_seq, number, name, media_type, size FROM attachments WHERE turn_seq IN ({marks})"  # noqa: S608
+        f"SELECT turn_seq, number, name, media_type, size, {data} FROM attachments WHERE turn_seq IN ({marks})"  # noqa: S608
         " ORDER BY turn_seq, number",
         turns,
     )
     found: dict[int, list[AttachmentInfo]] = {}
-    for row in rows:
-        found.setdefault(row[0], []).append(AttachmentInfo(*row[1:]))
+    for seq, number, name, media_type, size, content in rows:
+        text = None if content is None else base64.b64encode(content).decode()
+        found.setdefault(seq, []).append(AttachmentInfo(number, name, media_type, size, text))
     return found
 
 

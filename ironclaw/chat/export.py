@@ -1,14 +1,13 @@
 """A thread as Markdown, for reading and keeping elsewhere."""
 
-from collections.abc import Sequence
-
-from ironclaw.chat.models import Thread, TurnRecord
+from ironclaw.chat.models import ExportedThread, TurnRecord
 
 
-def as_markdown(thread: Thread, turns: Sequence[TurnRecord]) -> str:
+def as_markdown(exported: ExportedThread) -> str:
     """The whole conversation; what was taken back is left out, what has no answer says why."""
+    thread = exported.thread
     parts = [f"# {thread.title or 'Conversation'}", f"Begun {thread.created_at}, last changed {thread.updated_at}."]
-    parts += [_turn(turn) for turn in turns if not turn.undone]
+    parts += [_turn(turn) for turn in exported.turns if not turn.undone]
     return "\n\n".join(parts) + "\n"
 
 

@@ -103,7 +103,7 @@ class TurnRecord:
     ended_at: str | None = attrs.field()
     attachments: list[AttachmentInfo] = attrs.Factory(list)
     tool_calls: list[ToolCallRecord]
-    skills: list[SkillRecord]
+    skills: list[SkillRecord] = attrs.Factory(list)
     response: str | None = attrs.field()
     error: TurnError | None = None
     usage: TurnUsage
@@ -112,6 +112,14 @@ class TurnRecord:
     undone: bool
     command: bool
     idempotency_key: str | None = None
+
+
+@attrs.frozen
+class ExportedThread:
+    """A thread with all its turns."""
+
+    thread: Thread
+    turns: list[TurnRecord]
 
 
 @attrs.frozen

@@ -19,6 +19,7 @@ from ironclaw.chat.command_turns import CommandTurns, Models, UndoChanges
 from ironclaw.chat.ephemeral import AgentFor, EphemeralTurns
 from ironclaw.chat.models import (
     Accepted,
+    ExportedThread,
     History,
     Thread,
     TurnRecord,
@@ -325,10 +326,16 @@ class ChatService:
         """Where something was said, the newest first, and whether there is more. Raises *Invalid*."""
         return await self._database.read(lambda db: search.search(db, query, limit))
 
-    async def export(self, thread_id: str) -> tuple[Thread, list[TurnRecord]]:
-        """A thread and all its turns. Raises *NotFound*."""
+    async def thread_ids(self) -> list[str]:
+        """All threads, the one that was used last at the end."""
+        return await self._database.read(thread_store.thread_ids)
+
+    async def export(self, thread_id: str, *, whole: bool) -> ExportedThread:
+        """A thread and all its turns; *whole*: with the files that came with messages. Raises *NotFound*."""
         return await self._database.read(
-            lambda db: (thread_store.find_thread(db, thread_id), store.read_turns(db, thread_id, _ALL, None)[0])
+            lambda db: ExportedThread(
+                thread_store.find_thread(db, thread_id), store.read_turns(db, thread_id, _ALL, None, whole=whole)[0]
+            )
         )
 
     async def history(self, thread_id: str | None, limit: int, before: int | None) -> History:

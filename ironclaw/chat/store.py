@@ -272,16 +272,19 @@ def undo(thread_id: str) -> Callable[[sqlite3.Connection], tuple[str, str] | Non
 
 
 def read_turns(
-    db: sqlite3.Connection, thread_id: str, limit: int, before: int | None
+    db: sqlite3.Connection, thread_id: str, limit: int, before: int | None, *, whole: bool = False
 ) -> tuple[list[TurnRecord], int | None]:
-    """The newest *limit* turns before the place *before*, oldest first, and the place before those."""
+    """The newest *limit* turns before the place *before*, oldest first, and the place before those.
+
+    *whole*: with the data of files that came with them.
+    """
     rows = db.execute(
         "SELECT * FROM turns WHERE thread_id = ? AND (? IS NULL OR seq < ?) ORDER BY seq DESC LIMIT ?",
         (thread_id, before, before, limit + 1),
     ).fetchall()
     page = list(reversed(rows[:limit]))
     places = [row["seq"] for row in page]
-    calls, skills, files = _calls_of(db, places), _skills_of(db, places), attachments.infos(db, places)
+    calls, skills, files = _calls_of(db, places), _skills_of(db, places), attachments.infos(db, places, whole=whole)
     keys = dict(db.execute("SELECT message_id, key FROM idempotency WHERE thread_id = ?", (thread_id,)).fetchall())
     turns = [
         attrs.evolve(

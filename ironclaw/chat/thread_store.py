@@ -13,7 +13,8 @@ from ironclaw.errors import Conflict, NotFound
 _DEFAULT_THREAD = "default_thread"
 
 
-def _next_rank(db: sqlite3.Connection) -> int:
+def next_rank(db: sqlite3.Connection) -> int:
+    """The place on top of all threads."""
     row = db.execute("SELECT max(rank) FROM threads").fetchone()
     return int(row[0] or 0) + 1
 
@@ -24,7 +25,7 @@ def touch_thread(db: sqlite3.Connection, thread_id: str, title: str, user_id: st
         "INSERT INTO threads (id, title, user_id, created_at, updated_at, rank) VALUES (?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at, rank = excluded.rank,"
         " title = CASE threads.title WHEN '' THEN excluded.title ELSE threads.title END",
-        (thread_id, title, user_id, moment, moment, _next_rank(db)),
+        (thread_id, title, user_id, moment, moment, next_rank(db)),
     )
 
 
@@ -57,6 +58,11 @@ def list_threads(db: sqlite3.Connection, limit: int, before: int | None) -> tupl
     ).fetchall()
     page = rows[:limit]
     return [_thread(row) for row in page], page[-1][7] if len(rows) > limit else None
+
+
+def thread_ids(db: sqlite3.Connection) -> list[str]:
+    """All threads, the one that was used last at the end."""
+    return [str(row[0]) for row in db.execute("SELECT id FROM threads ORDER BY rank")]
 
 
 def find_thread(db: sqlite3.Connection, thread_id: str) -> Thread:

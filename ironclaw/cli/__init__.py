@@ -1,5 +1,6 @@
 """The command `ironclaw`. Each command is a module of this package, loaded when it is called, so that help is quick."""
 
+import keyword
 import sys
 from importlib import import_module
 
@@ -12,12 +13,16 @@ _COMMANDS = {
     "run": "Start the gateway.",
     "chat": "Ask the agent once, or talk with it.",
     "skills": "Find, look at, install and write skills.",
+    "extensions": "Install and set up extensions: tools from MCP servers.",
     "memory": "List, read, search and change the notes.",
     "status": "Say how the running gateway is.",
     "logs": "Print the log of the running gateway, or set how much is logged.",
     "model": "Show the language model, or connect one.",
     "doctor": "Look for what is wrong, and say what to do.",
+    "support": "Write a file for a bug report, without anything private.",
     "backup": "Make, check and put back copies of all that is kept.",
+    "export": "Write conversations to a file, as JSON or Markdown.",
+    "import": "Take in conversations that were exported.",
     "token": "Show the token, or make a new one.",
     "config": "Print every setting and where it comes from.",
     "completion": "Print a completion script for bash, zsh or fish.",
@@ -37,12 +42,16 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = import_module(f"ironclaw.cli.{cmd_name}").command
+        command: click.Command = import_module(f"ironclaw.cli.{_module_of(cmd_name)}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
+
+
+def _module_of(name: str) -> str:
+    return f"{name}_" if keyword.iskeyword(name) else name
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -141,7 +141,7 @@ def database(patient: Patient, known: Set[int]) -> list[Finding]:
         return failure(
             "database",
             f"{path} was written by a newer version (schema {max(unknown)}, known {max(known)}).",
-            f"Upgrade this program, or put back the copy from before the upgrade ({path.name}.before-*).",
+            f"Upgrade this program, or put back the copy from before the upgrade ({path.name}.before-upgrade-*).",
         )
     return ok("database", f"{path.stat().st_size / 1e6:,.1f} MB, whole.")
 

@@ -23,6 +23,7 @@ _PATIENCE = 0.2  # seconds that a batch waits for stderr to take it
 _PIECE = 4096  # bytes that a pipe takes whole once it can be written to (PIPE_BUF)
 _MOST_HELD = 64 << 10
 _LOOK_EVERY = 1.0
+_PASSING = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EAGAIN}
 
 
 def render_text(line: LogLine) -> bytes:
@@ -84,9 +85,9 @@ class Stderr:
                     return False
                 self._held = self._held[os.write(self._descriptor, self._held[:_PIECE]) :]
             except OSError as error:
-                self._held = b""
-                if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.EIO}:
-                    self._lost += 1  # the disk may have room again
+                lost, self._held = self._held.count(b"\n"), b""
+                if error.errno in _PASSING:  # the disk may have room again
+                    self._lost += lost
                 else:
                     self._gone = True
                     give_up_stderr()
@@ -153,11 +154,17 @@ class FileSink:
             self.failure, self.lost = None, 0
 
     def _put(self, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            written = os.write(self._descriptor, view)
-            self._size += written
-            view = view[written:]
+        view, before = memoryview(data), self._size
+        try:
+            while view:
+                written = os.write(self._descriptor, view)
+                self._size += written
+                view = view[written:]
+        except OSError:
+            with contextlib.suppress(OSError):  # what was written of it may end in the middle of a line
+                os.ftruncate(self._descriptor, before)
+                self._size = before
+            raise
 
     def _fit(self, coming: int) -> None:
         now = time.monotonic()

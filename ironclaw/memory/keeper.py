@@ -145,16 +145,19 @@ class Keeper:
         with contextlib.suppress(_Ended):
             while True:
                 self._pause(wait)
-                if not self._is_large():
+                try:
+                    large = self._is_large()
+                except IronclawError as error:  # the folder is away: it may be back at any moment
+                    self._fail(str(error))
+                    wait = 5 * self._delay
+                    continue
+                if not large:
+                    self.failure = None
                     return
                 wait = self._keep_until_lost()
 
     def _is_large(self) -> bool:
-        try:
-            return len(list(islice(catalogue.notes(self._root), self._small + 1))) > self._small
-        except IronclawError as error:
-            self._fail(str(error))
-            return True
+        return len(list(islice(catalogue.notes(self._root), self._small + 1))) > self._small
 
     def _keep_until_lost(self) -> float:
         """Seconds until it is worth another attempt."""

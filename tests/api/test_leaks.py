@@ -39,9 +39,10 @@ class Broken(Gateway):
         return app
 
 settings = Settings.load()
-logs.install(settings.log_level, settings.log_format)
+logs.install(settings.log_level, settings.log_format, logs.file_of(settings))
 raise SystemExit(asyncio.run(serve.serve(Broken(settings))))
 """
+STREAM = "/api/logs/stream?follow=0&backlog=2000"
 SETTINGS = {
     "GATEWAY_AUTH_TOKEN": REAL,
     "GATEWAY_ALLOWED_HOSTS": "named.test",
@@ -55,7 +56,8 @@ STATUSES = {101, 200, 201, 204, 304, 400, 401, 403, 404, 405, 408, 409, 413, 415
 
 
 def start_broken(home: Path, **env: str) -> GatewayProcess:
-    return GatewayProcess(home, {**SETTINGS, **env}).start(prefix=(sys.executable, "-c", BROKEN))
+    more = {**SETTINGS, "LOG_FILE": str(home / "kept.log"), **env}
+    return GatewayProcess(home, more).start(prefix=(sys.executable, "-c", BROKEN))
 
 
 @pytest.fixture(scope="module", params=["text", "json"])
@@ -146,6 +148,47 @@ def test_s16_a_token_in_a_request_of_any_status_comes_out_nowhere(
         assert canary.encode() not in shown, (method, path, reply.status)
     assert in_files(gateway, canary) == []
     assert "/api/chat/threads 413" in gateway.log  # the requests are in the log, by their pattern
+
+
+def in_views(gateway: GatewayProcess, canary: str) -> list[str]:
+    """The views of the log and of the numbers that hold *canary*."""
+    lines = {"Accept": "application/x-ndjson"}
+    views = {path: gateway.request("GET", path, headers=lines)[2] for path in ("/metrics", STREAM)}
+    assert all(views.values())
+    return [path for path, shown in views.items() if canary.encode() in shown]
+
+
+@pytest.mark.parametrize("canary", [REAL, WRONG])
+def test_s16_s18_s22_a_token_comes_out_in_no_view_of_the_log_at_trace(
+    gateway: GatewayProcess, provoked: dict[str, list[tuple[str, str, Reply]]], canary: str
+) -> None:
+    assert provoked[canary]
+    assert "/api/chat/threads 413" in (gateway.home / "kept.log").read_text()  # where `in_files` has looked too
+    assert gateway.request("GET", "/api/logs/level")[2] == {"level": "trace"}
+    shown = gateway.request("GET", f"{STREAM}&level=error", headers={"Accept": "text/plain"})[2].decode()
+    assert "RuntimeError: inside: /api/broken?" in shown  # the error is there, and the token in it is not
+    assert in_views(gateway, canary) == []
+
+
+def test_s22_keys_and_what_is_said_are_in_no_log_line_at_trace(gateway: GatewayProcess) -> None:
+    key, secret = "sk-canary-0123456789abcdefghij", "a-canary-that-a-person-says"
+    places = [
+        ("PUT", "/api/model", {"address": "http://127.0.0.1:9/v1", "api_key": key, "model": "m", "test": False}),
+        ("POST", "/api/model/test", {"address": f"http://user:{key}@127.0.0.1:9/v1", "api_key": key}),
+        ("POST", "/api/chat/send?wait", {"message": f"{secret} {key}", "thread_id": "s22"}),
+        ("DELETE", "/api/model", None),
+        ("POST", "/api/chat/send?wait", {"message": f"note: {secret}", "thread_id": "s22"}),
+        ("POST", "/v1/chat/completions", {"model": key, "messages": [{"role": "user", "content": secret}]}),
+    ]
+    for method, path, body in places:
+        gateway.request(method, path, body)
+    lines = gateway.request("GET", STREAM, headers={"Accept": "application/x-ndjson"})[2].decode()
+    assert "Processing message" in lines
+    assert any(json.loads(line)["level"] == "TRACE" for line in lines.splitlines())
+    for canary in (key, secret):
+        assert in_views(gateway, canary) == []
+        assert canary not in gateway.log
+        assert canary not in (gateway.home / "kept.log").read_text()
 
 
 def test_s18_an_error_inside_is_logged_without_the_token_and_says_nothing_to_the_caller(

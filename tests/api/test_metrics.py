@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import attrs
 import pytest
+import yaml
 from aiohttp.test_utils import TestClient
 from conftest import TOKEN, ScriptedModel
 from gateway_process import GatewayProcess
@@ -261,3 +263,11 @@ asyncio.run(main())
     )
     assert ended.returncode == 0, ended.stderr
     assert json.loads(ended.stdout) == [False, True]
+
+
+async def test_the_recipe_names_metrics_that_there_are(client: TestClient) -> None:
+    recipe = (Path(__file__).parents[2] / "deploy" / "prometheus.yml").read_text()
+    named = set(re.findall(r"ironclaw_\w+", recipe))
+    assert len(named) >= 5
+    assert named <= {name for name, _ in await scraped(client)}
+    assert yaml.safe_load(recipe)["scrape_configs"][0]["authorization"]["type"] == "Bearer"

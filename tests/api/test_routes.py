@@ -4,7 +4,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from conftest import TOKEN
 from gateway_process import GatewayProcess
 from llm.stand_in_process import StandInProcess, run_stand_in  # noqa: F401
-from noun_calls import noun_calls
+from noun_calls import noun_calls, openai_calls
 from test_auth import UPGRADE, Reply, exchange, page_paths
 
 from ironclaw.api.openapi import describe
@@ -155,18 +155,6 @@ def test_the_check_of_replies_sees_every_kind_of_difference() -> None:
     )
 
 
-def openai_calls(call: Callable[..., Any]) -> None:
-    """The same for the OpenAI-compatible routes."""
-    call("POST", "/v1/chat/completions", {"model": "gpt-4", "messages": [{"role": "user", "content": "Hi"}]})
-    call("GET", "/v1/models")
-    call("GET", "/v1/models/{id}", id_="ironclaw")
-    kept = call("POST", "/v1/responses", {"model": "ironclaw", "input": "Hi"})["id"]
-    call("GET", "/v1/responses/{id}", id_=kept)
-    call("DELETE", "/v1/responses/{id}", id_=kept)
-    call("POST", "/v1/embeddings", {"model": "any", "input": "Hi"})
-    call("POST", "/v1/completions", {"model": "any", "prompt": "Once"})
-
-
 def happy_calls(gateway: GatewayProcess, model: StandInProcess) -> list[tuple[Route, Reply]]:
     """One good call of every route that ends by itself, in an order in which they can work."""
     rows = {(row.method, row.path): row for row in ROUTES}
@@ -194,6 +182,7 @@ def happy_calls(gateway: GatewayProcess, model: StandInProcess) -> list[tuple[Ro
     call("POST", "/api/chat/stop", {"thread_id": thread})
     call("GET", "/api/chat/search", query="?query=help&limit=1")
     call("GET", "/api/chat/threads/{id}/export", id_=thread)
+    call("POST", "/api/chat/import", call("GET", "/api/chat/export"))
     call("DELETE", "/api/chat/threads/{id}", id_=thread)
     noun_calls(call)
     call("PUT", "/api/model", {"address": f"{model.url}/v1", "model": "obedient"})
@@ -213,6 +202,8 @@ def happy_calls(gateway: GatewayProcess, model: StandInProcess) -> list[tuple[Ro
     call("GET", "/api/usage", query="?days=2")
     call("PUT", "/api/budget", {"day_usd": 5, "month_usd": None})
     call("GET", "/api/budget")
+    call("POST", "/api/backups")
+    call("GET", "/api/backups")
     for path in ("/api/logs/level", "/api/status", "/api/health", "/healthz", "/readyz", "/api", "/api/openapi.json"):
         call("GET", path)
     return replies
@@ -268,8 +259,11 @@ def test_a_stream_answers_in_each_of_its_media_types(gateway: GatewayProcess, ro
     body = b'{"message": "/help"}' if row.body else b""
     if row.noun == "openai":
         body = b'{"model": "ironclaw", "messages": [{"role": "user", "content": "hi"}], "input": "hi", "stream": true}'
+    path = row.path
+    if row.noun == "jobs":
+        path = path.replace("{id}", gateway.request("POST", "/api/jobs", {"command": "echo hi"})[2]["id"])
     for kind in row.streams:
-        reply = exchange(gateway, row.method, row.path, f"Accept: {kind}", body=body, whole=False)
+        reply = exchange(gateway, row.method, path, f"Accept: {kind}", body=body, whole=False)
         assert (reply.status, reply.headers["content-type"].partition(";")[0]) == (200, kind)
 
 

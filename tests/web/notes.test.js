@@ -60,6 +60,13 @@ test("a name means the file beside the note, then from the top, then any of that
   for (const wanted of ["", "  ", "none", "../../x", "ep/one"]) assert.equal(made.resolve(wanted, "garden/spring.md"), null, wanted);
 });
 
+test("notes are found by their names, not by that of their folder alone", () => {
+  const made = book("garden/seeds.md", "garden/beds.md", "old/garden.md");
+  assert.deepEqual(made.called("Garden").map(({ path }) => path), ["old/garden.md"]);
+  assert.deepEqual(made.called("garden seeds").map(({ path }) => path), ["garden/seeds.md"]);
+  assert.deepEqual(made.called("#!"), []);
+});
+
 test("what a note may be called", () => {
   assert.deepEqual(["bread", " recipes / bread.txt ", "/a//b"].map(pathOf), ["bread.md", "recipes/bread.txt", "a/b.md"]);
   for (const name of ["", "/", ".hidden", "a/.b", "..", "../x", "a\\b", "a\0"]) assert.equal(pathOf(name), null, name);

@@ -75,10 +75,11 @@ export class NoteBook {
     return paths.flatMap(withSuffixes).find((path) => this.#files.has(path)) ?? this.#named(wanted, from);
   }
 
-  /** The newest files of which the path has all words of *query*. */
+  /** The newest files of which the path has all words of *query*, and the name one of them. */
   called(query) {
     const words = query.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
-    const fits = ({ path }) => words.every((word) => path.toLowerCase().includes(word));
+    const has = (text) => (word) => text.toLowerCase().includes(word);
+    const fits = ({ path }) => words.every(has(path)) && words.some(has(titleOf(path)));
     return words.length === 0 ? [] : this.newest.filter(fits).slice(0, MOST_NAMED);
   }
 

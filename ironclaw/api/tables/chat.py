@@ -1,6 +1,6 @@
 """The routes of chat: messages, events, threads, approvals."""
 
-from ironclaw.api.requests import PICTURES_LIMIT
+from ironclaw.api.requests import IMPORT_LIMIT, PICTURES_LIMIT
 from ironclaw.api.route import EVENT_STREAMS, Route, route
 
 ROWS: tuple[Route, ...] = (
@@ -133,7 +133,7 @@ ROWS: tuple[Route, ...] = (
         "threads.export",
         "A thread with all its turns, as JSON or Markdown.",
         query="threads.ExportQuery",
-        reply="threads.Export",
+        reply="threads.ExportedThread",
         also=("text/markdown",),
     ),
     route(
@@ -143,5 +143,25 @@ ROWS: tuple[Route, ...] = (
         "attachments.get",
         "A file that came with a message; number 0 is its first.",
         also=("*/*",),
+    ),
+    route(
+        "chat",
+        "GET",
+        "/api/chat/export",
+        "conversations.export",
+        "All threads with all their turns, as JSON or Markdown.",
+        query="threads.ExportQuery",
+        reply="conversations.Conversations",
+        also=("text/markdown",),
+    ),
+    route(
+        "chat",
+        "POST",
+        "/api/chat/import",
+        "conversations.import_",
+        "Take in threads that were exported: new ones are made, known ones continued or left as they are.",
+        body="conversations.Conversations",
+        reply="conversations.ImportReply",
+        most=IMPORT_LIMIT,
     ),
 )

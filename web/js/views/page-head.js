@@ -23,7 +23,9 @@ export class PageHead {
 
   /** @param {(Act|Menu)[]} acts */
   show(acts) {
-    arrange(part(this.#root, "acts"), acts.map((act) => this.#button(act)));
+    const [place, buttons] = [part(this.#root, "acts"), acts.map((act) => this.#button(act))];
+    const shown = [...place.children].filter((node) => node.matches("button")); // an open menu stands among them, and stays
+    if (shown.length !== buttons.length || shown.some((button, index) => button !== buttons[index])) arrange(place, buttons);
   }
 
   focus(label) {
