@@ -94,8 +94,9 @@ def port(patient: Patient) -> list[Finding]:
     """The port is free, or has this home's gateway behind it."""
     host, number = patient.settings.host, patient.settings.port
     running = running_at(patient)
-    if running is not None and number in {0, urlsplit(running).port}:
-        return ok("port", f"The gateway of this home answers at {running}.")
+    if running is not None:
+        other = "" if number in {0, urlsplit(running).port} else f" It was started with another port than {number}."
+        return ok("port", f"The gateway of this home answers at {running}.{other}")
     if number == 0:
         return ok("port", "Any free one is taken at the start.")
     try:
