@@ -113,6 +113,9 @@ class BackupKeeper:
     async def _make(self, *, nightly: bool) -> Backup:
         started = time.monotonic()
         target = self.plan.folder / name_for(codec.now(), nightly=nightly)
+        while target.exists():  # one was made in this very second, which names it
+            await asyncio.sleep(0.1)
+            target = self.plan.folder / name_for(codec.now(), nightly=nightly)
         try:
             with ThreadPoolExecutor(1, thread_name_prefix="ironclaw-backup", initializer=_give_way) as thread:
                 work = functools.partial(self._write, target, nightly=nightly)

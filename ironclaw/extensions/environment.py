@@ -51,8 +51,13 @@ class Environment:
         """What the server may write."""
         return self._folder / "data"
 
+    async def open(self) -> None:
+        """Make the folder that the server may write, where it is not there."""
+        await asyncio.to_thread(self.data.mkdir, mode=0o700, parents=True, exist_ok=True)
+
     async def make(self, manifest: Manifest, progress: Progress) -> None:
         """Install the package, in place of an environment before. Raises *Unavailable* with what is wrong and the fix."""
+        await self.open()
         await asyncio.to_thread(self._clear, "python", "node")
         package = manifest.server.package or ""
         if manifest.server.kind == "python":
@@ -92,7 +97,6 @@ class Environment:
         return str(path)
 
     def _clear(self, *names: str) -> None:
-        self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name in names:
             shutil.rmtree(self._folder / name, ignore_errors=True)
 

@@ -245,7 +245,7 @@ class Extensions:
         """The record after the check, and why there was none."""
         try:
             known = {**await self._secrets(record), **secrets}
-            plan = plan_of(record, self._preparation.environment(record.name), known)
+            plan = await self._plan(record, known)
             tools = await authentication.check(record, plan, known)
         except SecretRefused as error:
             self._hub.publish(_auth_required(record, error.message))
@@ -325,8 +325,7 @@ class Extensions:
 
     def _extension(self, record: Record) -> Extension:
         async def make_plan() -> Plan:
-            current = extension.record
-            return plan_of(current, self._preparation.environment(current.name), await self._secrets(current))
+            return await self._plan(extension.record, await self._secrets(extension.record))
 
         async def on_start(tools: tuple[FoundTool, ...]) -> None:
             await self._started(extension, tools)
@@ -350,6 +349,12 @@ class Extensions:
         extension.record = record
         if record.tools != listed:
             self._set_tools(extension)
+
+    async def _plan(self, record: Record, secrets: Mapping[str, str]) -> Plan:
+        environment = self._preparation.environment(record.name)
+        if record.manifest.server.kind != "http":
+            await environment.open()
+        return plan_of(record, environment, secrets)
 
     async def _secrets(self, record: Record) -> dict[str, str]:
         found: dict[str, str] = {}

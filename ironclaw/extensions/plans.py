@@ -48,10 +48,10 @@ def secret_key(name: str, secret: str) -> str:
 def plan_of(record: Record, environment: Environment, secrets: Mapping[str, str]) -> Plan:
     """How the server is started or reached. Raises *Invalid* and *Unavailable* with what a person can do."""
     manifest = record.manifest
-    values = {**setting_values(record), DATA: str(environment.data)}
+    values = filled_values(record, environment)
     placed = {one.name: filled_secret(one.format, secrets[one.name]) for one in manifest.secrets if one.name in secrets}
     if manifest.server.kind == "http":
-        url = http_url(filled(manifest.server.url or "", values), "url")
+        url = http_url(filled_url(manifest.server.url or "", values), "url")
         headers = {one.header or "": placed[one.name] for one in manifest.secrets if one.name in placed}
         return HttpPlan(record.name, url, headers)
     variables = {one.env or "": placed[one.name] for one in manifest.secrets if one.name in placed}
@@ -60,6 +60,20 @@ def plan_of(record: Record, environment: Environment, secrets: Mapping[str, str]
         (*environment.argv(manifest), *_arguments(manifest, values)),
         {**_base_environment(environment), **_variables(manifest, values), **variables},
         str(environment.data),
+    )
+
+
+def filled_values(record: Record, environment: Environment) -> dict[str, str]:
+    """What stands for each place of a template; a default may name the extension's own folder."""
+    data = {DATA: str(environment.data)}
+    own = {name: filled(value, data) for name, value in default_values(record.manifest).items()}
+    return {**own, **{name: value for name, value in record.settings.items() if value}, **data}
+
+
+def filled_url(template: str, values: Mapping[str, str]) -> str:
+    """An address; where more comes behind a place, a slash at the end of its value is not doubled."""
+    return filled(
+        template, {name: value.rstrip("/") if f"{{{name}}}/" in template else value for name, value in values.items()}
     )
 
 

@@ -76,7 +76,10 @@ class Refusals:
 
 def is_sdk_installed() -> bool:
     """Whether the SDK is there. Loads nothing."""
-    return find_spec("mcp") is not None
+    try:
+        return find_spec("mcp") is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def require_sdk_installed() -> None:

@@ -104,9 +104,10 @@ def page_paths() -> set[str]:
 
 def every_request(app: web.Application) -> set[tuple[str, str]]:
     """Each route of the router as it can be asked for, and each path with methods that nobody wrote down."""
-    paths = {re.sub(r"{\w+}", "x", route.resource.canonical) for route in app.router.routes() if route.resource}
     given = {(route.method, re.sub(r"{\w+}", "x", route.resource.canonical)) for route in app.router.routes()}
-    return given | {(method, path) for path in paths for method in ("GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE")}
+    return given | {
+        (method, path) for _, path in given for method in ("GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE")
+    }
 
 
 @pytest.mark.parametrize("prefix", ["", "/claw"])
@@ -121,10 +122,11 @@ async def test_s01_only_the_page_and_the_probes_are_open(settings: Settings, pre
         let_in = set()
         for method, path in requests:
             reply = await client.request(method, prefix + path)
-            if reply.status != 401:
+            unsigned = "/browse/" in path and reply.status == 403  # only a link of ours is the key to a job's files
+            if reply.status != 401 and not unsigned:
                 let_in.add((method, path))
                 assert reply.status < 400, (method, path)
-            elif method != "HEAD":
+            elif method != "HEAD" and not unsigned:
                 code = "invalid_api_key" if path.startswith("/v1") else "unauthorized"
                 assert (await reply.json())["error"]["code"] == code, path
     assert let_in == {(method, path) for path in page_paths() | PROBES for method in ("GET", "HEAD")}

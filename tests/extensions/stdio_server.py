@@ -1,0 +1,110 @@
+"""A stand-in for an MCP server over stdio: it speaks the protocol by hand, so it starts in no time and can misbehave.
+
+Its first argument says how. Its second is a file in which it notes each start.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+HOW, NOTES = sys.argv[1], sys.argv[2]
+EVIL = {
+    "type": "object",
+    "properties": {
+        "text": {"type": "string", "pattern": "^(a+)+$"},
+        "self": {"$ref": "#"},
+        "many": {"$ref": "#/$defs/a0"},
+    },
+    "patternProperties": {"^(x+)+$": {"type": "integer"}},
+    "required": ["text"],
+    "$defs": {f"a{n}": {"anyOf": [{"$ref": f"#/$defs/a{n + 1}"}] * 4} for n in range(30)},
+}
+TOOLS = {
+    "say": {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]},
+    "environment": {"type": "object"},
+    "secret": {"type": "object"},
+    "misbehave": {"type": "object"},
+    "evil": EVIL,
+}
+
+
+def send(message: dict) -> None:
+    sys.stdout.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
+    sys.stdout.flush()
+
+
+def text(words: str) -> dict:
+    return {"content": [{"type": "text", "text": words}]}
+
+
+def misbehave() -> dict:
+    if HOW == "crash":
+        os._exit(3)
+    if HOW == "hang":
+        time.sleep(600)
+    if HOW == "flood":
+        while True:
+            sys.stdout.write("x" * 65536)
+    if HOW == "noise":
+        for n in range(5000):
+            print(f"noise {n} \x1b[2J", file=sys.stderr)
+        sys.stderr.flush()
+    if HOW == "long":
+        return text("y" * 300_000)
+    if HOW == "child":
+        child = subprocess.Popen(["sleep", "600"])
+        return text(str(child.pid))
+    return {"content": [{"type": "text", "text": "It failed."}], "isError": True}
+
+
+def call(name: str, arguments: dict) -> dict:
+    if name == "say":
+        return text(f"You said {arguments['text']}.")
+    if name == "environment":
+        return text(json.dumps(dict(os.environ)))
+    if name == "secret":
+        return text(f"My key is {os.environ.get('KEY', 'none')} and that is that.")
+    if name == "evil":
+        return text("It passed.")
+    return misbehave()
+
+
+def answer(method: str, params: dict) -> dict | None:
+    if method == "initialize":
+        return {
+            "protocolVersion": params["protocolVersion"],
+            "capabilities": {"tools": {}},
+            "serverInfo": {"name": "stand-in", "version": "1"},
+        }
+    if method == "tools/list":
+        return {"tools": [{"name": name, "description": f"{name} it", "inputSchema": TOOLS[name]} for name in TOOLS]}
+    if method == "tools/call":
+        return call(params["name"], params.get("arguments") or {})
+    return None
+
+
+def main() -> None:
+    with open(NOTES, "a") as notes:
+        notes.write(f"{os.getpid()}\n")
+    print(f"started as {HOW}", file=sys.stderr, flush=True)
+    with open(NOTES) as notes:
+        is_first = len(notes.readlines()) == 1
+    if HOW == "broken" or (HOW == "once" and not is_first):
+        sys.exit("I can't start: no such thing")
+    for line in sys.stdin:
+        message = json.loads(line)
+        if "id" not in message or "method" not in message:
+            continue
+        result = answer(message["method"], message.get("params") or {})
+        if result is None:
+            send({"id": message["id"], "error": {"code": -32601, "message": "Method not found"}})
+        else:
+            send({"id": message["id"], "result": result})
+    if HOW == "stubborn":
+        time.sleep(600)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+/** What the page says of one extension, and of what it asks for. Pure. */
+
+const PLAIN = /^[\w@%+=:,./{}-]+$/;
+const HIDDEN = /[\p{C}\p{Zl}\p{Zp}]|(?! )\p{Zs}/gu;
+const SOURCES = { builtin: "comes with IronClaw", own: "from your folder", pasted: "pasted" };
+const PACKAGES = { python: "PyPI", node: "npm" };
+const SENTENCES = {
+  installing: ({ progress }) => `It is being installed${progress ? `: ${progress}` : ""}.`,
+  install_failed: ({ error }) => `It could not be installed. ${error?.message ?? ""}`,
+  unconfirmed: () => "Installed, but nothing of it runs before you have confirmed what is run or reached.",
+  disabled: () => "Disabled. The assistant does not see its tools.",
+  needs_settings: () => "It needs settings before it can be used.",
+  needs_token: ({ error }) => (error ? `It needs a token. ${error.message}` : "It needs a token before it can be used."),
+  failed: ({ error }) => `It does not work. ${error?.message ?? ""}`,
+  running: () => "Enabled. It runs now.",
+  ready: () => "Enabled. It is started when one of its tools is first used.",
+};
+
+/** How it is, in a sentence. @param {{state?: string}} extension without a state: not installed */
+export function extensionSentence(extension) {
+  if (extension.state === undefined) return "Not installed.";
+  return (SENTENCES[extension.state]?.(extension) ?? "").trim();
+}
+
+/** "Extension · 1.0.0 · comes with IronClaw" */
+export function extensionWhere({ version, registry }) {
+  return ["Extension", version === "0" ? "" : version, SOURCES[registry]].filter(Boolean).join(" · ");
+}
+
+/** A command as it could be typed, each sign of it to be seen. @param {string[]} argv */
+export function commandText(argv) {
+  return argv.map((word) => (PLAIN.test(word) ? word : `'${visible(word).replaceAll("'", "'\\''")}'`)).join(" ");
+}
+
+/** What is run or reached. @returns {{words: string, exact: string}} */
+export function runText({ kind, argv, package: name }) {
+  if (kind === "http") return { words: "It is reached at this address:", exact: visible(argv.join(" ")) };
+  const from = name && PACKAGES[kind] ? `, from the package ${visible(name)} of ${PACKAGES[kind]}` : "";
+  const command = kind === "node" && argv.length === 0 ? [name] : argv;
+  return { words: `It is a program that is run on the gateway’s machine${from}:`, exact: commandText(kind === "node" && name && argv[0] !== name ? [name, ...argv] : command) };
+}
+
+/** Which hosts it may reach. @param {{kind: string}} command one that is reached runs elsewhere */
+export function hostsText(hosts, { kind }) {
+  if (hosts.includes("*")) return "It may reach any address.";
+  if (hosts.length === 0) return kind === "http" ? "" : "It may reach no address.";
+  return `It may reach ${listed(hosts)}.`;
+}
+
+/** Which folders it sees. */
+export function foldersText(folders) {
+  return folders.length === 0 ? "" : `It sees ${listed(folders)}.`;
+}
+
+/** What it is given. */
+export function givenText(variables) {
+  return variables.length === 0 ? "" : `It is given ${listed(variables)}.`;
+}
+
+/** "12 tools, 3 of them ask you before each use." */
+export function toolsText(tools) {
+  const asking = tools.filter(({ asks }) => asks).length;
+  const count = tools.length === 1 ? "1 tool" : `${tools.length} tools`;
+  if (asking === 0) return `${count}.`;
+  if (asking === tools.length) return tools.length === 1 ? "1 tool, which asks you before each use." : `${count}, which ask you before each use.`;
+  return `${count}, ${asking} of them ask you before each use.`;
+}
+
+function listed(words) {
+  return words.map(visible).join(", ");
+}
+
+// What does not show, or turns the writing around, is written out.
+function visible(text) {
+  return text.replace(HIDDEN, (sign) => `\\u{${sign.codePointAt(0).toString(16)}}`);
+}
