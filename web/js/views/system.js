@@ -2,6 +2,7 @@
 
 import { fromTemplate, part, setText } from "../dom.js";
 import { conditionText, unwellTexts } from "../condition.js";
+import { Backups } from "./backups.js";
 import { Budget } from "./budget.js";
 import { Costs } from "./costs.js";
 import { LogPanel } from "./log-panel.js";
@@ -26,6 +27,7 @@ export default class SystemView {
     this.card = new ModelCard(session);
     this.costs = new Costs(this.root, session.api);
     this.budget = new Budget(part(this.root, "budget"), session.api);
+    this.backups = new Backups(part(this.root, "backups"), session.api);
     this.log = new LogPanel(session);
     part(this.root, "model").append(this.card.root);
     part(this.root, "log").append(this.log.root);
@@ -59,6 +61,7 @@ export default class SystemView {
 
   #read() {
     this.card.refresh();
+    this.backups.refresh();
     this.#readSpent();
   }
 
