@@ -8,6 +8,7 @@ import { Costs } from "./costs.js";
 import { LogPanel } from "./log-panel.js";
 import { ModelCard } from "./model-card.js";
 import { Notice, troubleText } from "./notice.js";
+import { ScrollPlace } from "./scroll-place.js";
 
 const MINUTE = 60000;
 const SPENT = new Set(["budget_warning", "response", "turn_failed"]);
@@ -18,11 +19,13 @@ export default class SystemView {
   #shown = false;
   #closed = new AbortController();
   #stale = null;
+  #place;
   #minutes = setInterval(() => this.#shown && !document.hidden && this.#session.readStatus(), MINUTE);
 
   constructor(session) {
     this.root = fromTemplate("system");
     this.#session = session;
+    this.#place = new ScrollPlace(this.root, "system");
     this.notice = new Notice(part(this.root, "notice"));
     this.card = new ModelCard(session);
     this.costs = new Costs(this.root, session.api);
@@ -42,8 +45,8 @@ export default class SystemView {
     this.#shown = true;
     this.root.dispatchEvent(new CustomEvent("titled", { detail: "System" }));
     this.#session.readStatus();
-    this.#read();
     this.log.open();
+    this.#read().then(() => this.#place.restore());
   }
 
   leave() {
@@ -53,6 +56,7 @@ export default class SystemView {
 
   close() {
     this.#closed.abort();
+    this.#place.close();
     this.log.close();
     clearInterval(this.#minutes);
     clearTimeout(this.#stale);
@@ -60,16 +64,13 @@ export default class SystemView {
   }
 
   #read() {
-    this.card.refresh();
-    this.backups.refresh();
-    this.#readSpent();
+    return Promise.all([this.card.refresh(), this.backups.refresh(), this.#readSpent()]);
   }
 
   #readSpent() {
     clearTimeout(this.#stale);
     this.#stale = null;
-    this.costs.refresh();
-    this.budget.refresh();
+    return Promise.all([this.costs.refresh(), this.budget.refresh()]);
   }
 
   #show() {
