@@ -11,7 +11,10 @@ const WORDS = new Map([
   ["SkillRead", ["Reading a skill", "Read a skill", "read a skill"]],
   ["WebFetch", ["Reading a web page", "Read a web page", "read a web page"]],
   ["WebSearch", ["Searching the web", "Searched the web", "search the web"]],
-  ["JobStart", ["Starting a job", "Started a job", "start a job"]],
+  ["JobStart", ["Running a job", "Ran a job", "run in a sandbox"]],
+  ["JobStatus", ["Looking at a job", "Looked at a job", "look at a job"]],
+  ["JobStop", ["Stopping a job", "Stopped a job", "stop a job"]],
+  ["JobList", ["Listing jobs", "Listed jobs", "list jobs"]],
   ["Status", ["Looking at the gateway", "Looked at the gateway", "look at the gateway"]],
   ["Time", ["Looking at the clock", "Looked at the clock", "look at the clock"]],
 ]);
