@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { commandText, extensionSentence, extensionWhere, foldersText, givenText, hostsText, runText, toolsText } from "../../web/js/extension-words.js";
+import { commandText, extensionSentence, extensionWhere, foldersText, givenText, hostsText, runText, sandboxText, toolsText } from "../../web/js/extension-words.js";
 import { nameIn, skillName, skillOfChat } from "../../web/js/skill-drafts.js";
 import { availableTool, extensionTool, skillTool, ToolBook } from "../../web/js/tool-book.js";
 import { readPasted } from "../../web/js/tools-pasted.js";
@@ -99,9 +99,14 @@ test("a command is shown so that each sign of it can be seen", () => {
 
 test("what an extension asks for is said in sentences", () => {
   assert.equal(hostsText(["*"], { kind: "command" }), "It may reach any address.");
-  assert.equal(hostsText([], { kind: "python" }), "It may reach no address.");
+  assert.equal(hostsText([], { kind: "python", sandbox: true }), "In the sandbox it reaches no address.");
+  assert.match(hostsText([], { kind: "command", sandbox: false }), /nothing keeps it from that/);
+  assert.match(hostsText(["a.example"], { kind: "python", sandbox: true }), /made to reach a\.example; nothing keeps it from other/);
+  assert.match(sandboxText({ kind: "command", sandbox: false }), /without a sandbox/);
+  assert.equal(sandboxText({ kind: "http", sandbox: false }), "");
   assert.equal(hostsText(["a.example"], { kind: "http" }), "What you enter for it goes only to a.example.");
-  assert.equal(foldersText(["/srv", "/home"]), "It sees /srv, /home.");
+  const settings = [{ name: "repository", title: "Repository", value: "/srv/notes" }, { name: "other", title: "Other folder", value: null }];
+  assert.equal(foldersText(["{repository}", "{other}", "{data}", "/home"], settings), "It uses /srv/notes, Other folder, its own folder, /home.");
   assert.equal(givenText({ kind: "node", variables: ["API_KEY"] }), "It is given API_KEY.");
   assert.equal(givenText({ kind: "http", variables: ["Authorization"] }), "");
   assert.equal(toolsText([{ asks: false }]), "1 tool.");

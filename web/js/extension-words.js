@@ -39,16 +39,25 @@ export function runText({ kind, argv, package: name }) {
   return { words: `It is a program that is run on the gateway’s machine${from}:`, exact: commandText(kind === "node" ? [name, ...argv] : argv) };
 }
 
-/** Which hosts a program may reach, or where a token goes. @param {{kind: string}} command */
-export function hostsText(hosts, { kind }) {
-  if (kind === "http") return hosts.length === 0 ? "" : `What you enter for it goes only to ${listed(hosts)}.`;
-  if (hosts.includes("*")) return "It may reach any address.";
-  return hosts.length === 0 ? "It may reach no address." : `It may reach ${listed(hosts)}.`;
+/** What keeps a program from the rest of the machine. */
+export function sandboxText({ kind, sandbox }) {
+  if (kind === "http") return "";
+  if (!sandbox) return "It runs without a sandbox: it can do there whatever the gateway itself can.";
+  return "It runs in a sandbox where that machine has one; else it can do there whatever the gateway itself can.";
 }
 
-/** Which folders it sees. */
-export function foldersText(folders) {
-  return folders.length === 0 ? "" : `It sees ${listed(folders)}.`;
+/** Which hosts a program may reach, or where a token goes. A sandbox lets it reach none, or any. */
+export function hostsText(hosts, { kind, sandbox }) {
+  if (kind === "http") return hosts.length === 0 ? "" : `What you enter for it goes only to ${listed(hosts)}.`;
+  if (hosts.includes("*")) return "It may reach any address.";
+  if (hosts.length > 0) return `It is made to reach ${listed(hosts)}; nothing keeps it from other addresses.`;
+  return sandbox ? "In the sandbox it reaches no address." : "It is made to reach no address; nothing keeps it from that.";
+}
+
+/** Which folders it uses; one that a setting names goes by that. */
+export function foldersText(folders, settings) {
+  const named = (_, name) => settings.find((one) => one.name === name)?.value ?? settings.find((one) => one.name === name)?.title ?? "its own folder";
+  return folders.length === 0 ? "" : `It uses ${listed(folders.map((folder) => folder.replace(/\{(\w+)\}/g, named)))}.`;
 }
 
 /** What a program is given, beside its command. */
