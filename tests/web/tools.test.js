@@ -92,9 +92,12 @@ test("a command is shown so that each sign of it can be seen", () => {
   assert.equal(commandText(["uvx", "mcp-server-time", "--zone=Europe/Berlin"]), "uvx mcp-server-time --zone=Europe/Berlin");
   assert.equal(commandText(["sh", "-c", "rm -rf 'a b'; true"]), "sh -c 'rm -rf '\\''a b'\\''; true'");
   assert.equal(commandText(["x\u202egpj", "a\u00a0b", "\u200b", ""]), "'x\\u{202e}gpj' 'a\\u{a0}b' '\\u{200b}' ''");
-  assert.deepEqual(runText({ kind: "http", argv: ["https://a.example/mcp"] }), { words: "It is reached at this address:", exact: "https://a.example/mcp" });
-  assert.match(runText({ kind: "python", argv: ["mcp-server-time"], package: "mcp-server-time==1.0" }).words, /from the package mcp-server-time==1\.0 of PyPI:$/);
-  assert.equal(runText({ kind: "node", argv: ["--port", "1"], package: "@a/b" }).exact, "@a/b --port 1");
+  assert.deepEqual(runText({ command: { kind: "http", argv: ["https://a.example/mcp"] } }), { words: "It is reached at this address:", exact: "https://a.example/mcp" });
+  assert.match(runText({ command: { kind: "python", argv: ["mcp-server-time"], package: "mcp-server-time==1.0" } }).words, /from the package mcp-server-time==1\.0 of PyPI:$/);
+  const node = { kind: "node", argv: ["--port", "1"], package: "@a/b" };
+  assert.equal(runText({ command: node, registry: "pasted" }).exact, "@a/b --port 1");
+  assert.equal(runText({ command: node, registry: "own" }).exact, "--port 1");
+  assert.equal(runText({ command: { ...node, argv: [] }, registry: "own" }).exact, "@a/b");
 });
 
 test("what an extension asks for is said in sentences", () => {
@@ -106,7 +109,7 @@ test("what an extension asks for is said in sentences", () => {
   assert.equal(sandboxText({ kind: "http", sandbox: false }), "");
   assert.equal(hostsText(["a.example"], { kind: "http" }), "What you enter for it goes only to a.example.");
   const settings = [{ name: "repository", title: "Repository", value: "/srv/notes" }, { name: "other", title: "Other folder", value: null }];
-  assert.equal(foldersText(["{repository}", "{other}", "{data}", "/home"], settings), "It uses /srv/notes, Other folder, its own folder, /home.");
+  assert.equal(foldersText(["{repository}", "{other}", "{data}", "/home"], settings), "It uses /srv/notes, what you set as “Other folder”, its own folder, /home.");
   assert.equal(givenText({ kind: "node", variables: ["API_KEY"] }), "It is given API_KEY.");
   assert.equal(givenText({ kind: "http", variables: ["Authorization"] }), "");
   assert.equal(toolsText([{ asks: false }]), "1 tool.");

@@ -32,11 +32,12 @@ export function commandText(argv) {
   return argv.map((word) => (PLAIN.test(word) ? word : `'${visible(word).replaceAll("'", "'\\''")}'`)).join(" ");
 }
 
-/** What is run or reached. Of a package of npm only the arguments are told. @returns {{words: string, exact: string}} */
-export function runText({ kind, argv, package: name }) {
+/** What is run or reached. @returns {{words: string, exact: string}} */
+export function runText({ command: { kind, argv, package: name }, registry }) {
   if (kind === "http") return { words: "It is reached at this address:", exact: visible(argv.join(" ")) };
+  const isBare = kind === "node" && (registry === "pasted" || argv.length === 0); // the package alone says what is run
   const from = name ? `, from the package ${visible(name)} of ${PACKAGES[kind]}` : "";
-  return { words: `It is a program that is run on the gateway’s machine${from}:`, exact: commandText(kind === "node" ? [name, ...argv] : argv) };
+  return { words: `It is a program that is run on the gateway’s machine${from}:`, exact: commandText(isBare ? [name, ...argv] : argv) };
 }
 
 /** What keeps a program from the rest of the machine. */
@@ -56,7 +57,10 @@ export function hostsText(hosts, { kind, sandbox }) {
 
 /** Which folders it uses; one that a setting names goes by that. */
 export function foldersText(folders, settings) {
-  const named = (_, name) => settings.find((one) => one.name === name)?.value ?? settings.find((one) => one.name === name)?.title ?? "its own folder";
+  const named = (_, name) => {
+    const setting = settings.find((one) => one.name === name);
+    return setting === undefined ? "its own folder" : (setting.value ?? `what you set as “${setting.title}”`);
+  };
   return folders.length === 0 ? "" : `It uses ${listed(folders.map((folder) => folder.replace(/\{(\w+)\}/g, named)))}.`;
 }
 

@@ -23,7 +23,7 @@ export class ExtensionSheet {
     setText(part(this.root, "name"), title);
     setText(part(this.root, "description"), description);
     setText(part(this.root, "state"), extensionSentence(extension));
-    const { words, exact } = runText(command);
+    const { words, exact } = runText(extension);
     setText(part(this.root, "run"), words);
     setText(part(this.root, "command"), exact);
     showText(part(this.root, "sandbox"), sandboxText(command));
