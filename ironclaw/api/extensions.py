@@ -11,10 +11,10 @@ from ironclaw.api.responses import json_response
 from ironclaw.errors import Invalid, IronclawError
 from ironclaw.extensions.extension import Extension, State
 from ironclaw.extensions.manifest import Manifest
-from ironclaw.extensions.plans import default_values, setting_values
 from ironclaw.extensions.registry import Listed, Source
 from ironclaw.extensions.schema import FoundTool, tool_name
 from ironclaw.extensions.tools import risk_of
+from ironclaw.extensions.values import default_values, setting_values
 from ironclaw.redact import redact
 from ironclaw.tools import Risk
 
@@ -96,19 +96,23 @@ class ExtensionSetting:
 class ExtensionCommand:
     """What is run (*argv*, from *package* where there is one) or reached (a URL), and the names of what it is given.
 
-    *confirm* is the hash that allows exactly this.
+    *sandbox*: it runs in one, where one works. *confirm* is the hash that allows exactly this.
     """
 
     kind: str
     argv: list[str]
     variables: list[str]
+    sandbox: bool
     confirm: str
     package: str | None = None
 
 
 @attrs.frozen(kw_only=True)
 class ExtensionDetails:
-    """All that is known of an installed extension. *hosts*: what it may reach, `*` for any."""
+    """All that is known of an installed extension. *hosts*: what it may reach, `*` for any.
+
+    *confinement* says in words in what it runs.
+    """
 
     name: str
     version: str
@@ -121,6 +125,7 @@ class ExtensionDetails:
     needs_token: bool
     tool_count: int
     installed_at: str
+    confinement: str
     command: ExtensionCommand
     hosts: list[str]
     folders: list[str]
@@ -262,7 +267,7 @@ async def registry(request: web.Request) -> web.StreamResponse:
 
 async def show(request: web.Request) -> web.StreamResponse:
     """All about one."""
-    return json_response(request, _details(request.app[SERVICES].extensions.get(_name(request))))
+    return _details(request, request.app[SERVICES].extensions.get(_name(request)))
 
 
 async def enable(request: web.Request) -> web.StreamResponse:
@@ -281,7 +286,7 @@ async def configure(request: web.Request) -> web.StreamResponse:
     """Change its settings."""
     services = request.app[SERVICES]
     body = await read_body(request, ConfigureExtension, services.settings.body_timeout)
-    return json_response(request, _details(await services.extensions.configure(_name(request), body.settings)))
+    return _details(request, await services.extensions.configure(_name(request), body.settings))
 
 
 async def test(request: web.Request) -> web.StreamResponse:
@@ -334,14 +339,16 @@ def _item(extension: Extension) -> ExtensionItem:
     return ExtensionItem(**_common(extension))
 
 
-def _details(extension: Extension) -> ExtensionDetails:
+def _details(request: web.Request, extension: Extension) -> web.Response:
     record = extension.record
-    return ExtensionDetails(
+    details = ExtensionDetails(
         **_common(extension),
         installed_at=record.installed_at,
+        confinement=request.app[SERVICES].extensions.confinement(extension),
         tools=[_tool(extension, one) for one in record.tools or ()],
         **_asked(record.manifest, record.secrets, setting_values(record)),
     )
+    return json_response(request, details)
 
 
 def _available(listed: Listed, installed: set[str]) -> AvailableExtension:

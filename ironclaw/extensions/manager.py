@@ -5,6 +5,7 @@ Each change of one extension waits for the one before it. Nothing that a model s
 
 import asyncio
 import difflib
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from ironclaw.database import Database
 from ironclaw.errors import Conflict, IronclawError, NotFound
 from ironclaw.events import AuthCompleted, AuthRequired, Event, ExtensionUpdated
 from ironclaw.extensions import authentication, store
+from ironclaw.extensions.confinement import can_be_confined, in_words
+from ironclaw.extensions.environment import GONE
 from ironclaw.extensions.extension import Extension
 from ironclaw.extensions.manifest import from_mcp_servers
 from ironclaw.extensions.names import check_name
@@ -28,8 +31,12 @@ from ironclaw.extensions.store import Record
 from ironclaw.extensions.tools import make_tools
 from ironclaw.hub import Hub
 from ironclaw.redact import redact
+from ironclaw.sandbox.choice import Sandboxes
+from ironclaw.sandbox.protocol import SandboxUnavailable
 from ironclaw.secretbox import SecretBox
 from ironclaw.tools import Tool, ToolContext
+
+log = logging.getLogger(__name__)
 
 _MOST = 100
 
@@ -37,10 +44,13 @@ _MOST = 100
 class Extensions:
     """The extensions of one gateway. Made by `open()`, ended by `aclose()`."""
 
-    def __init__(self, database: Database, hub: Hub, box: SecretBox, home: Path, *, idle: float) -> None:
+    def __init__(
+        self, database: Database, hub: Hub, box: SecretBox, home: Path, sandboxes: Sandboxes, *, idle: float
+    ) -> None:
         self._database = database
         self._hub = hub
         self._box = box
+        self._sandboxes = sandboxes
         self._folder = home / "extensions"
         self._idle = idle
         self._known: dict[str, Extension] = {}
@@ -48,9 +58,11 @@ class Extensions:
         self.registry = Registry(self._folder)
 
     @classmethod
-    async def open(cls, database: Database, hub: Hub, box: SecretBox, home: Path, *, idle: float) -> "Extensions":
+    async def open(
+        cls, database: Database, hub: Hub, box: SecretBox, home: Path, sandboxes: Sandboxes, *, idle: float
+    ) -> "Extensions":
         """What is installed. Nothing is started: that is done when a tool is first called."""
-        self = cls(database, hub, box, home, idle=idle)
+        self = cls(database, hub, box, home, sandboxes, idle=idle)
         for record in await database.read(store.read_all):
             self._known[record.name] = self._extension(record)
         return self
@@ -88,6 +100,10 @@ class Extensions:
             and one.record.enabled
             and one.state in {"failed", "install_failed", "needs_token"}
         ]
+
+    def confinement(self, extension: Extension) -> str:
+        """In what its server runs, in words."""
+        return in_words(extension.record, self._sandboxes)
 
     def summary(self) -> str | None:
         """How many there are, in a few words; None for none."""
@@ -281,7 +297,7 @@ class Extensions:
         try:
             await extension.server.start()
         except IronclawError as error:
-            self._note(extension, error)
+            await self._note(extension, error)
             raise
         extension.failure = None
 
@@ -291,23 +307,24 @@ class Extensions:
         try:
             answer = await extension.server.call(tool, arguments, extension.record.manifest.tools.timeout)
         except IronclawError as error:
-            self._note(extension, error, context.thread_id)
-            await self._kept_refusal(extension)
+            await self._note(extension, error, context.thread_id)
             raise
         extension.failure = None
         return answer
 
-    def _note(self, extension: Extension, error: IronclawError, thread_id: str | None = None) -> None:
+    async def _note(self, extension: Extension, error: IronclawError, thread_id: str | None = None) -> None:
         """Remember why it can't be used; a secret that is not taken any more is asked for."""
         extension.failure = error
+        record = extension.record
         if isinstance(error, SecretRefused) and error.is_final:
             extension.refused = True
-            self._hub.publish(_auth_required(extension.record, error.message, thread_id))
+            record = attrs.evolve(record, checked=None)
+            self._hub.publish(_auth_required(record, error.message, thread_id))
+        if error.code == GONE:
+            record = attrs.evolve(record, prepared=False)
+        if record != extension.record:
+            await self._keep(extension, record)
         self._tell(extension)
-
-    async def _kept_refusal(self, extension: Extension) -> None:
-        if extension.refused and extension.record.checked is not None:
-            await self._keep(extension, attrs.evolve(extension.record, checked=None))
 
     async def _started(self, extension: Extension, tools: tuple[FoundTool, ...]) -> None:
         record = extension.record
@@ -354,7 +371,18 @@ class Extensions:
         environment = self._preparation.environment(record.name)
         if record.manifest.server.kind != "http":
             await environment.open()
-        return plan_of(record, environment, secrets)
+        return plan_of(record, environment, secrets, await self._sandboxes_for(record))
+
+    async def _sandboxes_for(self, record: Record) -> Sandboxes | None:
+        """What its server runs in; None where that can't be, which its details say."""
+        if self._sandboxes.off or not can_be_confined(record):
+            return None
+        try:
+            await self._sandboxes.working()
+        except SandboxUnavailable as error:
+            log.warning("The extension %s runs without a sandbox: %s", record.name, error.message)
+            return None
+        return self._sandboxes
 
     async def _secrets(self, record: Record) -> dict[str, str]:
         found: dict[str, str] = {}

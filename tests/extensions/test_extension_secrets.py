@@ -110,7 +110,7 @@ async def test_s80_a_pasted_command_is_kept_disabled_and_runs_only_as_it_was_con
 
     confirm = {"confirm": shown["command"]["confirm"]}
     status, item = await ask(client, "POST", "pasted-server/enable?wait=20", confirm)
-    assert (status, item["enabled"], item["tool_count"]) == (200, True, 5)
+    assert (status, item["enabled"], item["tool_count"]) == (200, True, 6)
     assert len(starts(tmp_path / "starts")) == 1
     assert (await ask(client, "POST", "install", servers(tmp_path)))[0] == 409  # and none takes its place
 
