@@ -146,6 +146,8 @@ def test_s79_what_is_pasted_is_looked_at_first_with_what_it_asks_for_on_top_and_
     order = ["What it may do", "It asks to use Bash, read a note", "Found in it", "Danger.", "Warning.", "Its files"]
     assert [shown.index(words) for words in order] == sorted(shown.index(words) for words in order)
     assert r"\u200b" in shown
+    assert IMAGE in shown
+    assert page.locator("img").count() == 0
     expect(sheet(page).locator(".tool-text")).to_contain_text("| sudo bash")
     expect(sheet(page).locator("button.primary:visible")).to_have_text("Install")
     page.reload()
