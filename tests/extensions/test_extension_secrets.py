@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestClient
 from chat_calls import MakeClient, call, say, turn
 from conftest import ScriptedModel
 from extensions.mcp_process import TOKEN_OF_SERVER, HostedServer, run_hosted, run_hosted_process  # noqa: F401
-from extensions.stdio_ground import PROGRAM, SECRET, starts
+from extensions.stdio_ground import KEY, PROGRAM, SECRET, starts, write_manifest
 from gateway_process import GatewayProcess
 from llm.stand_in_process import StandInProcess, run_stand_in  # noqa: F401
 
@@ -212,6 +212,27 @@ async def test_s81_a_metadata_address_is_never_connected(client: TestClient) -> 
     _, item = await ask(client, "POST", "github/auth", {"token": TOKEN_OF_SERVER})
     assert item["authenticated"] is False
     assert "never connected" in item["error"]["message"]
+
+
+async def test_s81_a_program_has_its_token_checked_where_its_manifest_says_and_gets_it_in_its_variable(
+    make_client: MakeClient, settings: Settings, hosted: HostedServer
+) -> None:
+    assert settings.home is not None
+    check = f'[check]\nurl = "http://127.0.0.1:{hosted.port}/me"\n'
+    write_manifest(settings.home, "good", server='sandbox = false\nhosts = ["127.0.0.1"]', more=KEY + check)
+    model = ScriptedModel(call("local__secret"), say("done"))
+    client = await make_client(settings, llm=model)
+    await ask(client, "POST", "install", {"name": "local"})
+    status, reply = await ask(client, "POST", "local/auth", {"token": "wrong-token-1"})
+    assert (status, reply["error"]["code"]) == (422, "token_refused")
+    status, item = await ask(client, "POST", "local/auth", {"token": TOKEN_OF_SERVER})
+    assert (status, item["authenticated"]) == (200, True)
+    assert (await ask(client, "POST", "local/test"))[1]["ok"] is True
+    sent = [(one["path"], one["headers"]["authorization"]) for one in hosted.events("request")]
+    assert sent == [("/me", "Bearer wrong-token-1"), ("/me", f"Bearer {TOKEN_OF_SERVER}")]
+    events = await turn(client, "go", thread_id="a")
+    done = next(one for one in events if one["type"] == "tool_completed")
+    assert done["preview"] == "My key is *** and that is that."
 
 
 NOTES = """
