@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from aiohttp.test_utils import TestClient
 from chat_calls import MakeClient, call, say, turn
@@ -20,6 +21,8 @@ from llm.stand_in_process import StandInProcess, run_stand_in  # noqa: F401
 
 from ironclaw.errors import Invalid
 from ironclaw.extensions.manifest import parse
+from ironclaw.extensions.session import HttpPlan, Refusals
+from ironclaw.extensions.wire import http_client
 from ironclaw.settings import Settings
 
 PYTHON = sys.executable
@@ -204,6 +207,25 @@ async def test_s81_a_redirect_to_another_host_is_not_followed_and_gets_no_token(
     assert {one["headers"]["host"] for one in hosted.events("request")} == {f"127.0.0.1:{hosted.port}"}
     other.close()
     await other.wait_closed()
+
+
+async def test_s81_the_client_of_an_extension_reaches_its_own_origin_only_and_follows_nothing(
+    hosted: HostedServer,
+) -> None:
+    plan = HttpPlan("x", hosted.url, {"Authorization": f"Bearer {TOKEN_OF_SERVER}"})
+    async with http_client(plan, Refusals()) as client:
+        for elsewhere in (
+            f"http://localhost:{hosted.port}/mcp",
+            f"http://127.0.0.1:{hosted.port + 1}/",
+            "https://127.0.0.1/",
+        ):
+            with pytest.raises(httpx2.ConnectError, match="is not the server of this extension"):
+                await client.get(elsewhere)
+        hosted.set(redirect=f"http://localhost:{hosted.port}/mcp")
+        assert (await client.get(hosted.url, follow_redirects=False)).status_code == 307
+        with pytest.raises(httpx2.ConnectError):
+            await client.get(hosted.url, follow_redirects=True)
+    assert {one["headers"]["host"] for one in hosted.events("request")} == {f"127.0.0.1:{hosted.port}"}
 
 
 async def test_s81_a_metadata_address_is_never_connected(client: TestClient) -> None:
