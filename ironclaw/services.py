@@ -8,12 +8,12 @@ import attrs
 
 from ironclaw.agent import AgentLimits, Briefing, Toolbox
 from ironclaw.agent.clock import TIME
+from ironclaw.agent.task import AgentTasks
 from ironclaw.agent.web import web_tools
 from ironclaw.agents import Agents, ThreadModels
 from ironclaw.auth import Authenticate, TokenAuthority
 from ironclaw.backup.keeper import BackupKeeper, Plan
 from ironclaw.chat.command_turns import UndoChanges
-from ironclaw.chat.importing import Importer
 from ironclaw.chat.schema import MIGRATIONS as CHAT
 from ironclaw.chat.search import MIGRATIONS as CHAT_SEARCH
 from ironclaw.chat.service import ChatService
@@ -27,6 +27,7 @@ from ironclaw.hub import Hub
 from ironclaw.jobs.limits import JobLimits
 from ironclaw.jobs.manager import Jobs
 from ironclaw.jobs.store import MIGRATIONS as JOBS
+from ironclaw.jobs.tools import job_tools
 from ironclaw.llm.builtin import BuiltinProvider
 from ironclaw.llm.connection import ModelConnection
 from ironclaw.llm.metered import Meter
@@ -40,12 +41,7 @@ from ironclaw.memory.store import MIGRATIONS as MEMORY
 from ironclaw.memory.tools import memory_tools
 from ironclaw.memory.versions import Versions
 from ironclaw.memory.workspace import Workspace
-from ironclaw.openai.agent_mode import AgentMode
-from ironclaw.openai.completions import Completions
-from ironclaw.openai.models import ModelList
-from ironclaw.openai.names import Names
-from ironclaw.openai.relay import Relay
-from ironclaw.openai.responses import Responses
+from ironclaw.openai.front import OpenAIFront
 from ironclaw.openai.store import MIGRATIONS as RESPONSES
 from ironclaw.ratelimit import RateLimits, StreamSlots
 from ironclaw.redact import redact
@@ -92,10 +88,7 @@ class Services:
     jobs: Jobs
     extensions: Extensions
     chat: ChatService
-    importer: Importer
-    completions: Completions
-    responses: Responses
-    models: ModelList
+    openai: OpenAIFront
     status: StatusReader
     backups: BackupKeeper
     limits: RateLimits
@@ -124,20 +117,22 @@ async def open_services(
         skills = ground.skills()
         slots = StreamSlots(settings.max_streams)
         builtin, model = await ground.models(llm)
-        jobs = await ground.jobs(token)
+        jobs = ground.jobs(token)
         extensions = await ground.extensions(jobs.sandboxes)
         status = ground.status(workspace, search, jobs, slots, model)
         status.add_part("sandbox", lambda: _sandbox_part(jobs.sandboxes))
         status.add_part("extensions", lambda: _extensions_part(extensions))
-        own_tools = (*memory_tools(workspace, search), TIME, status.tool(), *ground.tools(skills), *tools)
-        agents = await ground.agents(builtin, model, Toolbox(own_tools, [extensions]), Briefing(workspace, skills))
-        chat = await ground.chat(agents, status, workspace.undo_changes, skills)
-        completions = Completions(
-            model,
-            agents.meter,
-            Relay(agents.meter, Names(settings.llm_aliases)),
-            AgentMode(chat, ground.hub, agents.plain),
+        own_tools = (
+            *memory_tools(workspace, search),
+            *job_tools(jobs),
+            TIME,
+            status.tool(),
+            *ground.tools(skills),
+            *tools,
         )
+        agents = await ground.agents(builtin, model, Toolbox(own_tools, [extensions]), Briefing(workspace, skills))
+        await jobs.open(AgentTasks(model, agents.meter, settings.max_tool_iterations))
+        chat = await ground.chat(agents, status, workspace.undo_changes, skills)
         yield Services(
             settings=settings,
             logs=logs,
@@ -153,10 +148,7 @@ async def open_services(
             jobs=jobs,
             extensions=extensions,
             chat=chat,
-            importer=Importer(ground.hub, ground.database, settings.user_id),
-            completions=completions,
-            responses=Responses(completions, ground.database),
-            models=ModelList(model),
+            openai=OpenAIFront(agents, chat, ground.hub, ground.database, settings.llm_aliases),
             status=status,
             backups=ground.backups(status),
             limits=RateLimits(api=settings.api_rate, chat=settings.chat_rate, login=settings.login_rate),
@@ -232,15 +224,14 @@ class _Ground:
         outside.start()
         return workspace, search
 
-    async def jobs(self, token: str) -> Jobs:
-        """The jobs: what waited on disk begins to run, once it is known in what; that is found out a little later."""
+    def jobs(self, token: str) -> Jobs:
+        """The jobs, none of which runs yet; what they run in is found out a little later."""
         sandboxes = Sandboxes.of(self._settings)
         self._stack.push_async_callback(sandboxes.aclose)
         sandboxes.try_soon(_PROBE_AFTER)
         limits = JobLimits.of(self._settings)
         jobs = Jobs(self.database, self.hub, self._home.path / "jobs", sandboxes, limits, token=token)
         self._stack.push_async_callback(jobs.aclose)
-        await jobs.open()
         return jobs
 
     def skills(self) -> SkillManager:

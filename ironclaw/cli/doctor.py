@@ -11,7 +11,6 @@ import click
 from ironclaw.cli.client import colored
 from ironclaw.doctor.finding import EXIT, Finding, Patient, failure, ok, worst
 from ironclaw.errors import ConfigError
-from ironclaw.home import read_token
 from ironclaw.redact import printable, redact
 from ironclaw.settings import DEFAULT_HOME, Settings
 
@@ -61,23 +60,17 @@ async def _examine(url: str | None, watch: float) -> list[Finding]:
         fix = "Correct it where it is set; `ironclaw config` names the place. The gateway does not start like this."
         return [*failure("settings", error.message, fix), *machine.python(), *machine.packages()]
     patient = Patient(settings, settings.home or _default_home())
+    token = patient.remember_secrets()
     inside = examination.examine(patient, known_migrations())
     if url is None:
         return [*ok("settings", "All values are allowed ones."), *await inside]
-    door = Door(url, _token(patient), watch)
+    door = Door(url, token, watch)
     found = await asyncio.gather(inside, examination.guarded("address", lambda: examine_address(door)))
     return [*ok("settings", "All values are allowed ones."), *found[0], *found[1]]
 
 
 def _default_home() -> Path:
     return Path(DEFAULT_HOME).expanduser()
-
-
-def _token(patient: Patient) -> str | None:
-    try:
-        return read_token(patient.settings, patient.home)
-    except ConfigError:
-        return None  # the check of the token says it
 
 
 def _plain(finding: Finding) -> dict[str, str]:

@@ -18,8 +18,8 @@ import attrs
 import click
 
 from ironclaw.cli.client import fail
+from ironclaw.doctor.finding import Patient
 from ironclaw.errors import ConfigError
-from ironclaw.home import read_token
 from ironclaw.redact import MASK, redact
 from ironclaw.settings import DEFAULT_HOME, Settings
 from ironclaw.version import __version__
@@ -80,30 +80,18 @@ async def _collect() -> dict[str, str]:
         parts["settings.txt"] = f"They can't be read: {error.message}\n"
         return {name: _clean(text, None) for name, text in parts.items()}
     home = settings.home or _default_home()
-    token = _remember_secrets(settings, home)
+    patient = Patient(settings, home)
+    token = patient.remember_secrets()
     parts["settings.txt"] = _settings(sources)
-    parts["doctor.txt"] = await _findings(settings, home)
+    parts["doctor.txt"] = await _findings(patient)
     parts["status.json"], parts["log.txt"] = await asyncio.to_thread(_of_gateway, home, token)
     parts["database.txt"] = await asyncio.to_thread(_database, home / "ironclaw.db")
-    parts["sizes.txt"] = await asyncio.to_thread(_sizes, home, settings.workspace or home / "workspace")
+    parts["sizes.txt"] = await asyncio.to_thread(_sizes, home, patient.workspace)
     return {name: _clean(text, home) for name, text in parts.items()}
 
 
 def _default_home() -> Path:
     return Path(DEFAULT_HOME).expanduser()
-
-
-def _remember_secrets(settings: Settings, home: Path) -> str | None:
-    """Have every secret masked from now on; the token, where there is one."""
-    for field in attrs.fields(Settings):
-        if field.metadata["secret"] and (value := getattr(settings, field.name)):
-            redact.add(value)
-    with contextlib.suppress(ConfigError):
-        token = read_token(settings, home)
-        if token is not None:
-            redact.add(token)
-        return token
-    return None
 
 
 def _clean(text: str, home: Path | None) -> str:
@@ -153,12 +141,11 @@ def _without_login(text: str) -> str:
     return re.sub(r"(://)[^/@\s]+@", rf"\1{MASK}@", text)
 
 
-async def _findings(settings: Settings, home: Path) -> str:
+async def _findings(patient: Patient) -> str:
     from ironclaw.doctor.examination import examine
-    from ironclaw.doctor.finding import Patient
     from ironclaw.services import known_migrations
 
-    found = await examine(Patient(settings, home), known_migrations())
+    found = await examine(patient, known_migrations())
     return "".join(f"{one.state:<8} {one.check:<12} {one.what} {one.fix}".rstrip() + "\n" for one in found)
 
 

@@ -13,7 +13,7 @@ const SENTENCES = {
   needs_token: ({ error }) => (error ? `It needs a token. ${error.message}` : "It needs a token before it can be used."),
   failed: ({ error }) => `It does not work. ${error?.message ?? ""}`,
   running: () => "Enabled. It runs now.",
-  ready: () => "Enabled. It is started when one of its tools is first used.",
+  ready: () => "Enabled. Nothing of it runs until one of its tools is used.",
 };
 
 /** How it is, in a sentence. @param {{state?: string}} extension without a state: not installed */
@@ -40,11 +40,11 @@ export function runText({ kind, argv, package: name }) {
   return { words: `It is a program that is run on the gateway’s machine${from}:`, exact: commandText(kind === "node" && name && argv[0] !== name ? [name, ...argv] : command) };
 }
 
-/** Which hosts it may reach. @param {{kind: string}} command one that is reached runs elsewhere */
+/** Which hosts a program may reach, or where a token goes. @param {{kind: string}} command */
 export function hostsText(hosts, { kind }) {
+  if (kind === "http") return hosts.length === 0 ? "" : `What you enter for it goes only to ${listed(hosts)}.`;
   if (hosts.includes("*")) return "It may reach any address.";
-  if (hosts.length === 0) return kind === "http" ? "" : "It may reach no address.";
-  return `It may reach ${listed(hosts)}.`;
+  return hosts.length === 0 ? "It may reach no address." : `It may reach ${listed(hosts)}.`;
 }
 
 /** Which folders it sees. */
@@ -52,9 +52,9 @@ export function foldersText(folders) {
   return folders.length === 0 ? "" : `It sees ${listed(folders)}.`;
 }
 
-/** What it is given. */
-export function givenText(variables) {
-  return variables.length === 0 ? "" : `It is given ${listed(variables)}.`;
+/** What a program is given, beside its command. */
+export function givenText({ kind, variables }) {
+  return variables.length === 0 || kind === "http" ? "" : `It is given ${listed(variables)}.`;
 }
 
 /** "12 tools, 3 of them ask you before each use." */

@@ -6,6 +6,10 @@ const WORDS = new Map([
   ["FileRead", ["Reading a note", "Read a note", "read a note"]],
   ["FileList", ["Listing notes", "Listed notes", "list notes"]],
   ["FileAppend", ["Adding to a note", "Added to a note", "add to a note"]],
+  ["JobStart", ["Running a job", "Ran a job", "run in a sandbox"]],
+  ["JobStatus", ["Looking at a job", "Looked at a job", "look at a job"]],
+  ["JobStop", ["Stopping a job", "Stopped a job", "stop a job"]],
+  ["JobList", ["Listing jobs", "Listed jobs", "list jobs"]],
   ["Status", ["Looking at the gateway", "Looked at the gateway", "look at the gateway"]],
   ["Time", ["Looking at the clock", "Looked at the clock", "look at the clock"]],
 ]);

@@ -6,6 +6,8 @@ import { safeAddress } from "../markdown-inline.js";
 import { ExtensionSecrets } from "./extension-secrets.js";
 import { ExtensionSettings } from "./extension-settings.js";
 
+const FEW = 8;
+
 export class ExtensionSheet {
   #tools = "";
 
@@ -26,18 +28,12 @@ export class ExtensionSheet {
     setText(part(this.root, "command"), exact);
     showText(part(this.root, "hosts"), hostsText(hosts, command));
     showText(part(this.root, "folders"), foldersText(folders));
-    showText(part(this.root, "given"), givenText(command.variables));
+    showText(part(this.root, "given"), givenText(command));
     this.#homepage(extension);
     this.#wanted(extension);
     this.secrets.update(extension);
     this.settings.update(extension);
     this.#showTools(extension.tools ?? []);
-  }
-
-  /** Says how a test goes, or went. */
-  tellTest(words) {
-    showText(part(this.root, "tested"), words);
-    if (words !== "") part(this.root, "tools-section").hidden = false;
   }
 
   #homepage({ homepage }) {
@@ -55,10 +51,11 @@ export class ExtensionSheet {
 
   #showTools(tools) {
     const key = JSON.stringify(tools);
-    part(this.root, "tools-section").hidden = tools.length === 0 && part(this.root, "tested").hidden;
+    part(this.root, "tools-section").hidden = tools.length === 0;
     if (key === this.#tools) return; // an open row stays open
     this.#tools = key;
     setText(part(this.root, "count"), tools.length === 0 ? "" : toolsText(tools));
+    part(this.root, "fold").open = tools.length <= FEW;
     part(this.root, "tools").replaceChildren(...tools.map(toolNode));
   }
 }
