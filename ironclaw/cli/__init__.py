@@ -14,6 +14,7 @@ _COMMANDS = {
     "chat": "Ask the agent once, or talk with it.",
     "skills": "Find, look at, install and write skills.",
     "extensions": "Install and set up extensions: tools from MCP servers.",
+    "jobs": "Run commands and tasks in a sandbox, and look after them.",
     "memory": "List, read, search and change the notes.",
     "status": "Say how the running gateway is.",
     "logs": "Print the log of the running gateway, or set how much is logged.",

@@ -269,6 +269,7 @@ def _print_command(details: dict[str, Any]) -> None:
         "gets": ", ".join(what["variables"]),
         "hosts": ", ".join("any" if one == "*" else one for one in details["hosts"]) or "none",
         "folders": ", ".join(details["folders"]),
+        "sandbox": details.get("confinement", ""),
         "confirm": what["confirm"],
     }
     for key, value in rows.items():

@@ -8,10 +8,11 @@ from yarl import URL
 
 from ironclaw.egress import socket_unless_metadata
 from ironclaw.errors import Unavailable
-from ironclaw.extensions.plans import filled_secret, filled_url, setting_values
+from ironclaw.extensions.plans import filled_secret, filled_url
 from ironclaw.extensions.schema import FoundTool
 from ironclaw.extensions.session import Plan, SecretRefused, open_session
 from ironclaw.extensions.store import Record
+from ironclaw.extensions.values import setting_values
 from ironclaw.redact import redact
 
 _TIMEOUT = 20.0

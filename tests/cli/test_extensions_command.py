@@ -124,6 +124,9 @@ def test_a_python_package_gets_an_environment_once_and_a_failing_one_says_why(
     (tmp_path / "wheels/tiny_mcp-1.0-py3-none-any.whl").unlink()  # nothing is fetched any more
     tested = run(gateway, "extensions", "test", "tiny")
     assert "tiny__say (asks): say it" in tested.stdout, tested.stderr
+    (place / "python/bin/tiny-mcp").unlink()  # as after a restored backup, which holds no packages
+    assert "ironclaw extensions enable tiny" in run(gateway, "extensions", "test", "tiny").stderr
+    assert run(gateway, "extensions", "list").stdout.startswith("tiny 1.0 could not be installed")
     assert run(gateway, "extensions", "remove", "tiny").returncode == 0
     assert not place.exists()
     failed = run(gateway, "extensions", "install", "tiny")

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import pexpect
@@ -14,9 +14,12 @@ from skill_calls import EVIL, text, zip_of
 pytestmark = pytest.mark.process
 
 
-@pytest.fixture
-def gateway(gateway_process: Callable[..., GatewayProcess]) -> GatewayProcess:
-    return gateway_process().start()
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
+    """One for all: each test has skills of other names."""
+    process = GatewayProcess(tmp_path_factory.mktemp("skills") / "home", {}).start()
+    yield process
+    process.kill()
 
 
 def environment(gateway: GatewayProcess) -> dict[str, str]:

@@ -117,7 +117,7 @@ def test_point_22_places_and_notes_have_addresses_below_the_prefix(page: Page, h
     page.goto(f"{base}/claw/#/notes/README.md")
     expect(page.locator(".note-text")).not_to_be_empty()
     page.get_by_role("searchbox", name="Search notes").fill("memory")
-    page.locator(".notes .hit").first.click()
+    page.locator(".notes .hit", has_text="line 3").click()
     expect(page.locator(".line-found")).to_be_visible()
     assert page.url.startswith(f"{base}/claw/#/notes/")
     before = page.url

@@ -303,16 +303,27 @@ def test_what_is_not_well_is_named_with_what_to_do_and_gone_when_it_is_well(
     workspace = host.home / "workspace"
     shutil.move(workspace, host.home / "elsewhere")
     try:
+        page.wait_for_timeout(1100)  # a look at the parts is good for a second
         page.reload()
         expect(page.get_by_text("One thing is not well. Up")).to_be_visible()
         line = page.get_by_role("listitem").filter(has_text="Workspace:")
-        expect(line).to_contain_text("can't be read and written. Look at its rights.")
+        expect(line).to_contain_text("is not there. Put it back or mount it.")
     finally:
         shutil.move(host.home / "elsewhere", workspace)
-    page.wait_for_timeout(1100)  # a look at the parts is good for a second
+    page.wait_for_timeout(1100)
     page.reload()
     expect(page.get_by_text("All well.")).to_be_visible()
     expect(page.get_by_text("Workspace:")).to_have_count(0)
+
+
+def test_the_last_backup_is_told_and_one_is_made_now(look: Callable[..., Page], host: LoggingHost) -> None:
+    page = open_system(look(), host)
+    backups = page.get_by_role("region", name="Backup")
+    expect(backups.get_by_text("There is no backup yet.")).to_be_visible()
+    backups.get_by_role("button", name="Back up now").click()
+    expect(backups.get_by_text(re.compile(r"^The last one: \d\d:\d\d, [\d.]+ kB\."))).to_be_visible(timeout=30_000)
+    expect(backups.get_by_role("button", name="Back up now")).to_be_visible()
+    assert len(host.request("GET", "/api/backups")[2]["backups"]) == 1
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1440), ("dark", 768), ("dark", 360)])

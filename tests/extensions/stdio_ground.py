@@ -13,8 +13,10 @@ PROGRAM = Path(__file__).with_name("stdio_server.py")
 SECRET = "canary-key-0123456789"
 
 
-def write_manifest(home: Path, how: str, *, name: str = "local", more: str = "", timeout: float = 30.0) -> Path:
-    """An own manifest; the file in which the server notes its starts."""
+def write_manifest(
+    home: Path, how: str, *, name: str = "local", more: str = "", timeout: float = 30.0, server: str = "sandbox = false"
+) -> Path:
+    """An own manifest; the file in which the server notes its starts. *server* is more of its section of that name."""
     folder = home / "extensions"
     folder.mkdir(parents=True, exist_ok=True)
     notes = home.parent / f"{name}.starts"
@@ -29,8 +31,7 @@ description = "A server of this test."
 kind = "command"
 command = "{sys.executable}"
 args = ["{PROGRAM}", "{how}", "{notes}"]
-reads = ["{PROGRAM.parent}"]
-folders = ["{home.parent}"]
+{server}
 
 [tools]
 read = ["*"]
@@ -41,6 +42,7 @@ timeout = {timeout}
     return notes
 
 
+READS = f'reads = ["{PROGRAM.parent}", "{sys.prefix}", "{sys.base_prefix}"]'
 KEY = '[[secrets]]\nname = "key"\ntitle = "Key"\nenv = "KEY"\n'
 
 

@@ -5,6 +5,7 @@ Its first argument says how. Its second is a file in which it notes each start.
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -24,7 +25,8 @@ EVIL = {
 TOOLS = {
     "say": {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]},
     "environment": {"type": "object"},
-    "secret": {"type": "object"},
+    "secret": {"type": "object", "properties": {"key": {"description": f"Not {os.environ.get('KEY')}"}}},
+    "look": {"type": "object", "properties": {"path": {"type": "string"}, "port": {"type": "integer"}}},
     "misbehave": {"type": "object"},
     "evil": EVIL,
 }
@@ -59,6 +61,23 @@ def misbehave() -> dict:
     return {"content": [{"type": "text", "text": "It failed."}], "isError": True}
 
 
+def look(path: str, port: int) -> str:
+    """What it can reach of the machine."""
+    found = []
+    for place in (path, NOTES, "/home/job/own"):
+        try:
+            with open(place, "a" if place != path else "r"):
+                found.append("yes")
+        except OSError:
+            found.append("no")
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=2).close()
+        found.append("yes")
+    except OSError:
+        found.append("no")
+    return " ".join(found)
+
+
 def call(name: str, arguments: dict) -> dict:
     if name == "say":
         return text(f"You said {arguments['text']}.")
@@ -66,9 +85,15 @@ def call(name: str, arguments: dict) -> dict:
         return text(json.dumps(dict(os.environ)))
     if name == "secret":
         return text(f"My key is {os.environ.get('KEY', 'none')} and that is that.")
+    if name == "look":
+        return text(look(arguments["path"], arguments["port"]))
     if name == "evil":
         return text("It passed.")
     return misbehave()
+
+
+def describe(name: str) -> str:
+    return f"Says {os.environ.get('KEY')}" if name == "secret" else f"{name} it"
 
 
 def answer(method: str, params: dict) -> dict | None:
@@ -79,19 +104,20 @@ def answer(method: str, params: dict) -> dict | None:
             "serverInfo": {"name": "stand-in", "version": "1"},
         }
     if method == "tools/list":
-        return {"tools": [{"name": name, "description": f"{name} it", "inputSchema": TOOLS[name]} for name in TOOLS]}
+        return {"tools": [{"name": name, "description": describe(name), "inputSchema": TOOLS[name]} for name in TOOLS]}
     if method == "tools/call":
         return call(params["name"], params.get("arguments") or {})
     return None
 
 
 def main() -> None:
-    with open(NOTES, "a") as notes:
-        notes.write(f"{os.getpid()}\n")
+    try:
+        with open(NOTES, "a") as notes:
+            notes.write(f"{os.getpid()}\n")
+    except OSError:
+        print("can't note it", file=sys.stderr)  # in a sandbox
     print(f"started as {HOW}", file=sys.stderr, flush=True)
-    with open(NOTES) as notes:
-        is_first = len(notes.readlines()) == 1
-    if HOW == "broken" or (HOW == "once" and not is_first):
+    if HOW == "broken" or (HOW == "once" and len(open(NOTES).readlines()) > 1):  # noqa: SIM115 - a program of one file
         sys.exit("I can't start: no such thing")
     for line in sys.stdin:
         message = json.loads(line)

@@ -76,12 +76,17 @@ def test_mcp_server_time_and_git_answer_in_a_turn_survive_a_kill_and_go_with_the
     ):
         repository.mkdir(exist_ok=True)
         subprocess.run([git, *command], cwd=repository, check=True)
-    write(gateway, "clock", f'kind = "command"\ncommand = "{BIN}/mcp-server-time"\nargs = ["--local-timezone=UTC"]')
+    reads = f'reads = ["{sys.prefix}", "{sys.base_prefix}"]'
+    write(
+        gateway,
+        "clock",
+        f'kind = "command"\ncommand = "{BIN}/mcp-server-time"\nargs = ["--local-timezone=UTC"]\n{reads}',
+    )
     write(
         gateway,
         "code",
         f'kind = "command"\ncommand = "{BIN}/mcp-server-git"\nargs = ["--repository", "{repository}"]'
-        f'\nfolders = ["{repository}"]',
+        f'\nfolders = ["{repository}"]\n{reads}',
     )
     assert install(gateway, "clock")["tool_count"] == 2
     assert install(gateway, "code")["tool_count"] > 5

@@ -7,6 +7,7 @@ import os
 import struct
 import tarfile
 import time
+import tracemalloc
 import zipfile
 import zlib
 from pathlib import Path
@@ -162,6 +163,16 @@ async def test_s77_no_evil_archive_changes_anything_on_disk(client: TestClient, 
     assert everything() == before
     assert (await ask(client, "GET", "list")) == {"skills": [], "problems": []}
     assert not Path("/etc/evil.md").exists()
+
+
+def test_s77_a_bomb_is_never_unfolded_whole() -> None:
+    bomb = gzip.compress(b"\0" * 120_000_000)
+    tracemalloc.start()
+    with pytest.raises(Invalid, match="unfolds"):
+        unpack(bomb)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 60_000_000
 
 
 async def test_s77_an_evil_update_leaves_the_installed_one_as_it_was(client: TestClient, watched: Path) -> None:

@@ -138,6 +138,12 @@ def test_s78_what_is_not_as_the_index_says_is_refused_and_nothing_is_kept(web: W
     assert {name: install(gateway, name=name) for name in refusals} == refusals
     assert not (gateway.home / "skills").exists()
     assert install(gateway, name="good")[0] == 200
+    web.index(web.publish("good", version="2.1.0"))
+    gateway.kill()
+    gateway.start()
+    shown = gateway.request("POST", "/api/skills/preview", {"name": "good", "update": True})[2]
+    assert (shown["skill"]["version"], shown["replaces"]) == ("2.1.0", "2.0.0")
+    assert install(gateway, name="good", update=True, hash=shown["skill"]["hash"])[1]["version"] == "2.1.0"
     web.index(web.publish("good", version="1.9.0"))
     gateway.kill()
     gateway.start()  # reads the index anew

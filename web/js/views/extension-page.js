@@ -1,6 +1,6 @@
 /** One extension: looked at, installed, given what it needs, tested, enabled. */
 
-import { toolsText, extensionWhere } from "../extension-words.js";
+import { extensionWhere, toolsText } from "../extension-words.js";
 import { toolsAddress } from "../tools-route.js";
 import { extensionActs } from "./extension-possible.js";
 import { ExtensionSheet } from "./extension-sheet.js";
@@ -14,6 +14,7 @@ export class ExtensionPage extends ToolPage {
   #error = null;
   #stale = null;
   #run = 0;
+  #line = "";
   #sheet = new ExtensionSheet();
 
   /** @param {import("../extensions-api.js").ExtensionsApi} api */
@@ -59,7 +60,8 @@ export class ExtensionPage extends ToolPage {
   #show() {
     if (this.#extension === null) return this.#showError();
     this.#sheet.update(this.#extension);
-    this.show({ where: extensionWhere(this.#extension), acts: extensionActs(this.#extension, this.#doable), content: this.#sheet.root });
+    this.entitle(this.#extension.title || this.name);
+    this.show({ where: extensionWhere(this.#extension), acts: extensionActs(this.#extension, this.#doable), line: this.#line, content: this.#sheet.root });
   }
 
   #showError() {
@@ -84,6 +86,7 @@ export class ExtensionPage extends ToolPage {
 
   #change(failed, act) {
     return this.attempt(failed, async () => {
+      this.#line = "";
       await act();
       this.head.answered();
       this.fire("changed");
@@ -110,10 +113,10 @@ export class ExtensionPage extends ToolPage {
 
   #test() {
     return this.attempt("Not tested.", async () => {
-      this.#sheet.tellTest("Testing: it is started, and asked for its tools…");
+      this.say((this.#line = "Testing: it is started, and asked for its tools…"));
       const [reply, error] = await this.#api.test(this.name).then((found) => [found, null], (reason) => [null, reason]);
       const problem = error ?? reply.error;
-      this.#sheet.tellTest(problem ? `It does not work. ${problem.message}` : `It works: ${toolsText(reply.tools)}`);
+      this.say((this.#line = problem ? `It does not work. ${problem.message}` : `It works: ${toolsText(reply.tools)}`));
       await this.#read();
     });
   }

@@ -41,7 +41,7 @@ export class ExtensionSecrets extends EventTarget {
       part(this.#root, "fields").append(this.#fields.get(name));
     }
     const node = this.#fields.get(name);
-    setText(part(node, "title"), required ? title : `${title} (if you like)`);
+    setText(part(node, "title"), required ? title : `${title} (optional)`);
     part(node, "text").placeholder = set ? "One is kept; a new one replaces it" : (hint ?? "");
     const address = safeAddress(url ?? "");
     part(node, "where").hidden = address === null;

@@ -41,7 +41,7 @@ export class ExtensionSettings extends EventTarget {
     }
     const node = this.#fields.get(name);
     const input = part(node, "text");
-    setText(part(node, "title"), required ? title : `${title} (if you like)`);
+    setText(part(node, "title"), required || usual ? title : `${title} (optional)`);
     input.placeholder = usual ?? PLACEHOLDERS[kind] ?? "";
     showText(part(node, "help"), help ?? (kind === "folders" ? "Several are written with “:” between them." : ""));
     const untouched = input.value === (this.#values.get(name) ?? "");

@@ -1,10 +1,12 @@
 /** An extension to look at: what is run or reached and what it may do first, then what it needs, then its tools. */
 
 import { fromTemplate, part, setText, showText } from "../dom.js";
-import { extensionSentence, foldersText, givenText, hostsText, runText, toolsText } from "../extension-words.js";
+import { extensionSentence, foldersText, givenText, hostsText, runText, sandboxText, toolsText } from "../extension-words.js";
 import { safeAddress } from "../markdown-inline.js";
 import { ExtensionSecrets } from "./extension-secrets.js";
 import { ExtensionSettings } from "./extension-settings.js";
+
+const FEW = 8;
 
 export class ExtensionSheet {
   #tools = "";
@@ -21,23 +23,18 @@ export class ExtensionSheet {
     setText(part(this.root, "name"), title);
     setText(part(this.root, "description"), description);
     setText(part(this.root, "state"), extensionSentence(extension));
-    const { words, exact } = runText(command);
+    const { words, exact } = runText(extension);
     setText(part(this.root, "run"), words);
     setText(part(this.root, "command"), exact);
+    showText(part(this.root, "sandbox"), sandboxText(command));
     showText(part(this.root, "hosts"), hostsText(hosts, command));
-    showText(part(this.root, "folders"), foldersText(folders));
-    showText(part(this.root, "given"), givenText(command.variables));
+    showText(part(this.root, "folders"), foldersText(folders, extension.settings));
+    showText(part(this.root, "given"), givenText(command));
     this.#homepage(extension);
     this.#wanted(extension);
     this.secrets.update(extension);
     this.settings.update(extension);
     this.#showTools(extension.tools ?? []);
-  }
-
-  /** Says how a test goes, or went. */
-  tellTest(words) {
-    showText(part(this.root, "tested"), words);
-    if (words !== "") part(this.root, "tools-section").hidden = false;
   }
 
   #homepage({ homepage }) {
@@ -55,10 +52,11 @@ export class ExtensionSheet {
 
   #showTools(tools) {
     const key = JSON.stringify(tools);
-    part(this.root, "tools-section").hidden = tools.length === 0 && part(this.root, "tested").hidden;
+    part(this.root, "tools-section").hidden = tools.length === 0;
     if (key === this.#tools) return; // an open row stays open
     this.#tools = key;
     setText(part(this.root, "count"), tools.length === 0 ? "" : toolsText(tools));
+    part(this.root, "fold").open = tools.length <= FEW;
     part(this.root, "tools").replaceChildren(...tools.map(toolNode));
   }
 }

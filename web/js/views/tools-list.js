@@ -63,13 +63,12 @@ export class ToolsList extends EventTarget {
     else if (focused) this.roving.focus();
   }
 
-  /** Takes an event that speaks of an extension; whether it was one that is known. */
+  /** Takes what an event says of an extension. */
   take({ name, state }) {
     const tool = this.#book.find("extensions", name);
-    if (tool === undefined || !tool.installed || state === undefined || state === "removed") return false;
+    if (!tool?.installed || state === undefined || state === "removed") return;
     this.#book.put({ ...tool, state });
     this.show();
-    return true;
   }
 
   async #readSkills() {

@@ -53,7 +53,7 @@ export default class ToolsView {
     if (arrived) this.list.load();
     this.list.open(key);
     this.#focus();
-    this.root.dispatchEvent(new CustomEvent("titled", { detail: this.#page?.title ?? "Tools" }));
+    this.#entitle();
   }
 
   leave() {
@@ -81,11 +81,12 @@ export default class ToolsView {
     this.search.addEventListener("go", ({ detail }) => this.#go(detail));
     this.root.addEventListener("go", ({ detail }) => this.#go(detail));
     this.root.addEventListener("replace", ({ detail }) => this.#shown && location.replace(detail));
+    this.root.addEventListener("renamed", () => this.#entitle());
     this.root.addEventListener("changed", () => this.list.load());
     this.root.addEventListener("told", ({ detail }) => this.said.tell(detail.text, detail.offer));
     this.root.addEventListener("look", ({ detail }) => this.#look(detail));
     this.root.addEventListener("compose", ({ detail }) => this.#compose(detail));
-    part(this.root, "query").addEventListener("keydown", (event) => this.#down(event));
+    this.search.addEventListener("down", () => this.list.roving.focus());
     for (const button of this.root.querySelectorAll(".tools-begin")) button.addEventListener("click", () => this.#go(toolsAddress("add")));
     document.addEventListener("keydown", (event) => this.#shown && this.#press(event), { signal });
   }
@@ -95,6 +96,10 @@ export default class ToolsView {
   #go(address) {
     if (address === location.hash) this.open();
     else location.hash = address;
+  }
+
+  #entitle() {
+    this.root.dispatchEvent(new CustomEvent("titled", { detail: this.#page?.title ?? "Tools" }));
   }
 
   #turnTo(route, key) {
@@ -132,8 +137,15 @@ export default class ToolsView {
   #take(event) {
     if (event.name === "reset") this.#readAgain();
     if (!EXTENSION_EVENTS.has(event.name)) return;
-    if (!this.list.take(event.data) && this.#shown) this.#readSoon();
+    this.list.take(event.data);
+    if (this.#shown) this.#readSoon(); // what is being read may be older
     this.#page?.take?.(event);
+    if (event.name === "auth_required" && this.#shown) this.#missing(event.data);
+  }
+
+  #missing({ name, message }) {
+    const key = `extensions/${name}`;
+    if (key !== this.#key) this.said.tell(message, { label: "Open it", act: () => this.#go(toolsAddress("extensions", name)) });
   }
 
   #readSoon() {
@@ -181,11 +193,5 @@ export default class ToolsView {
   #find() {
     if (NARROW.matches) this.#go(toolsAddress());
     this.search.focus();
-  }
-
-  #down(event) {
-    if (event.key !== "ArrowDown") return;
-    event.preventDefault();
-    this.list.roving.focus();
   }
 }
