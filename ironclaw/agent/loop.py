@@ -15,7 +15,7 @@ from ironclaw.agent import compaction
 from ironclaw.agent.approvals import Policy
 from ironclaw.agent.calls import CallRunner, Round, skill_used
 from ironclaw.agent.marks import mark, mark_result, mark_skill
-from ironclaw.agent.prompt import Briefing, fitting, instructed
+from ironclaw.agent.prompt import Brief, fitting, instructed
 from ironclaw.agent.reply import Reply
 from ironclaw.agent.toolbox import Toolbox, only_reads
 from ironclaw.agent.turn import Compacted, Paused, Tally, Turn
@@ -74,7 +74,7 @@ class Agent:
         toolbox: Toolbox,
         *,
         policy: Policy,
-        briefing: Briefing | None = None,
+        briefing: Brief | None = None,
         abilities: Abilities = _UNKNOWN,
         limits: AgentLimits = _LIMITS,
     ) -> None:

@@ -36,7 +36,6 @@ class _Form:
     start: bytes
     piece: Callable[[str, int], bytes]
     end: Callable[[Job, int], bytes]
-    comments: bool = False
 
 
 async def logs(request: web.Request) -> web.StreamResponse:
@@ -48,15 +47,15 @@ async def logs(request: web.Request) -> web.StreamResponse:
     if query.raw:
         return await _raw(request, job, output, place)
     form = _form_of(request)
-    follows = query.follow or form.comments
+    follows = query.follow or form.media_type == "text/event-stream"
     with request.app[SERVICES].slots.take(), Watched(request) as client:
         response = web.StreamResponse(headers={"Content-Type": form.media_type, "X-Accel-Buffering": "no"})
         await response.prepare(request)
         with aborted_when_broken(request, response):
             if form.start:
                 await client.send(response, form.start)
-            if form.comments:
-                client.keep_alive()
+            if form.media_type != _TEXT:
+                client.keep_alive(ndjson=form.media_type == "application/x-ndjson")
             async with aclosing(_pieces(output, place, follows=follows)) as pieces:
                 async for text, place in pieces:
                     await client.send(response, form.piece(text, place))
@@ -99,7 +98,7 @@ async def _raw(request: web.Request, job: Job, output: Output, place: int) -> we
 
 def _form_of(request: web.Request) -> _Form:
     if wants(request, "text/event-stream"):
-        return _Form("text/event-stream", _RETRY, _sse_piece, _sse_end, comments=True)
+        return _Form("text/event-stream", _RETRY, _sse_piece, _sse_end)
     if wants(request, "application/x-ndjson"):
         return _Form("application/x-ndjson", b"", _json_piece, _json_end)
     return _Form(_TEXT, b"", lambda text, _: text.encode(), lambda *_: b"")

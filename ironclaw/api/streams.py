@@ -175,10 +175,11 @@ class Watched:
         self._task = None
         self._request.app[OPEN_STREAMS].remove(self)
 
-    def keep_alive(self) -> None:
+    def keep_alive(self, *, ndjson: bool = False) -> None:
         """Let the common heartbeat write comments to a stream of whole lines, once its head is out."""
         _drop_when_dead(self._transport)
-        self.beat = chunk(_SSE_COMMENT) if self._request.version >= (1, 1) else _SSE_COMMENT
+        comment = _NDJSON_COMMENT if ndjson else _SSE_COMMENT
+        self.beat = chunk(comment) if self._request.version >= (1, 1) else comment
 
     async def send(self, response: web.StreamResponse, data: bytes) -> None:
         """Write a piece of the reply; returns once there is room for more. A client that makes none for long is cut."""

@@ -10,7 +10,7 @@ import attrs
 _COMMAND = re.compile(r"/([a-z]+)(?:\s+(.*))?", re.S)
 
 # Answered by the built-in assistant, whatever model is connected: at once, free, and the same words each time.
-PHRASES = {"help": "help", "status": "status", "find": "find {}", "note": "note: {}"}
+PHRASES = {"help": "help", "status": "status", "find": "find {}", "note": "note: {}", "jobs": "jobs"}
 DIRECT = ("new", "stop", "undo", "compact", "model", "skills")
 _NEED_TEXT = ("find", "note")
 _SKILL = re.compile(r"/skill\s+(\S+)(?:\s+(.*))?", re.S)

@@ -58,11 +58,10 @@ class Jobs:
         limits: JobLimits,
         *,
         token: str,
-        tasks: TaskRunner | None = None,
     ) -> None:
         self.sandboxes = sandboxes
         self.limits = limits
-        self.tasks = tasks
+        self.tasks: TaskRunner | None = None
         self.links = Links.of("", token)
         self._token = token
         self._database = database
@@ -74,8 +73,9 @@ class Jobs:
         self._closing = False
         self._keeper: asyncio.Task[None] | None = None
 
-    async def open(self) -> None:
+    async def open(self, tasks: TaskRunner | None = None) -> None:
         """Take up what the last process left: what ran is interrupted, what waited waits on."""
+        self.tasks = tasks
         now = codec.format_time(codec.now())
         secret = await self._database.write(lambda db: store.link_key(db, secrets.token_hex(32)))
         self.links = Links.of(secret, self._token)
@@ -245,7 +245,7 @@ class Jobs:
                 alive.run.end(outcome)
             elif alive in self._waiting:
                 self._waiting.remove(alive)
-                await asyncio.shield(self._end(alive, outcome, 0))
+                await asyncio.shield(self._end(alive, outcome, None))
             await alive.gone.wait()
         return await self.find(job_id)
 
@@ -313,7 +313,7 @@ class Jobs:
         finally:
             progress.cancel()
             self._running -= 1
-            await asyncio.shield(self._end(alive, outcome, run.disk))
+            await asyncio.shield(self._end(alive, outcome, run))
             self._advance()
 
     async def _begin(self, alive: _Alive) -> None:
@@ -324,14 +324,18 @@ class Jobs:
         assert published.stored is not None
         await asyncio.shield(published.stored)
 
-    async def _end(self, alive: _Alive, outcome: Outcome, disk: int) -> None:
+    async def _end(self, alive: _Alive, outcome: Outcome, run: Run | None) -> None:
         alive.output.close()
-        now, size = codec.format_time(codec.now()), alive.output.total
-        alive.job = attrs.evolve(alive.job, **attrs.asdict(outcome), ended_at=now, output_bytes=size, disk_bytes=disk)
+        alive.job = job = attrs.evolve(
+            alive.job,
+            **attrs.asdict(outcome),
+            ended_at=codec.format_time(codec.now()),
+            output_bytes=alive.output.total,
+            disk_bytes=run.disk if run is not None else 0,
+            tokens=run.tokens if run is not None else 0,
+        )
         try:
-            published = self._hub.publish(
-                self._update(alive.job), lambda db: store.end(db, alive.job.id, now, outcome, output=size, disk=disk)
-            )
+            published = self._hub.publish(self._update(job), lambda db: store.end(db, job))
             assert published.stored is not None
             await asyncio.shield(published.stored)
         except Exception:

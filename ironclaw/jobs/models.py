@@ -87,7 +87,6 @@ class Outcome:
     exit_code: int | None = None
     reason: str | None = None
     detail: str | None = None
-    tokens: int = 0
 
 
 def new_id() -> str:

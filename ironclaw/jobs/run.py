@@ -47,6 +47,7 @@ class Run:
     tasks: TaskRunner | None
     _ending: "asyncio.Future[Outcome]" = attrs.field(init=False)
     disk: int = attrs.field(default=0, init=False)
+    tokens: int = attrs.field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._ending = asyncio.get_running_loop().create_future()
@@ -96,6 +97,7 @@ class Run:
                 folder=self.folder.work,
                 shell=self._shell,
                 note=self._note,
+                spent=self._count_tokens,
                 most_tokens=self.most_tokens,
             )
         )
@@ -176,6 +178,9 @@ class Run:
 
     async def _note(self, text: str) -> None:
         await self._keep(text.encode("utf-8", "replace"))
+
+    def _count_tokens(self, tokens: int) -> None:
+        self.tokens = tokens
 
     async def _shell(self, command: str) -> ShellResult:
         start = self.output.total

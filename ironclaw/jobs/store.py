@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 
 from ironclaw.database import Migration, get_meta, set_meta
-from ironclaw.jobs.models import ENDED, Job, Outcome, missing
+from ironclaw.jobs.models import ENDED, Job, missing
 
 MIGRATIONS = (
     Migration(
@@ -62,13 +62,13 @@ def begin(db: sqlite3.Connection, job_id: str, now: str, sandbox: str) -> None:
     )
 
 
-def end(db: sqlite3.Connection, job_id: str, now: str, outcome: Outcome, *, output: int, disk: int) -> None:
-    """A job has ended; one that had ended already stays as it is."""
+def end(db: sqlite3.Connection, job: Job) -> None:
+    """*job* has ended so; one that had ended already stays as it is."""
     db.execute(
         "UPDATE jobs SET status = :status, exit_code = :exit_code, reason = :reason, detail = :detail, tokens = :tokens,"  # noqa: S608
-        " ended_at = :now, output_bytes = :output_bytes, disk_bytes = :disk_bytes"
+        " ended_at = :ended_at, output_bytes = :output_bytes, disk_bytes = :disk_bytes"
         f" WHERE id = :id AND status NOT IN ({_ENDED})",
-        {**attrs.asdict(outcome), "now": now, "id": job_id, "output_bytes": output, "disk_bytes": disk},
+        attrs.asdict(job),
     )
 
 

@@ -19,13 +19,17 @@ class ShellResult:
 
 @attrs.frozen(kw_only=True)
 class Task:
-    """An agent task: *shell* runs a command in the job's sandbox, *note* adds lines to its log. *folder* has its files."""
+    """An agent task: *shell* runs a command in the job's sandbox, *note* adds text to its log.
+
+    *folder* has its files; *spent* is told how many tokens it has used so far, of *most_tokens*.
+    """
 
     job_id: str
     prompt: str
     folder: Path
     shell: Callable[[str], Awaitable[ShellResult]]
     note: Callable[[str], Awaitable[None]]
+    spent: Callable[[int], None]
     most_tokens: int
 
 

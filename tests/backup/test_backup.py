@@ -80,6 +80,20 @@ async def test_s20_without_secrets_no_secret_and_no_trace_of_one_is_in_it(
     assert (await (await back.get("/api/model")).json())["has_key"] is True
 
 
+async def test_of_extensions_the_data_is_copied_and_the_installed_packages_are_not(tmp_path: Path) -> None:
+    source = await make_home(tmp_path / "home")
+    for name in ("python/bin/server", "node/server.js", "data/notes.json", "data/python/x"):
+        path = source.home / "extensions" / "clock" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+    (source.home / "extensions" / "clock" / "python" / "lib").symlink_to("/usr/lib")
+    about = create(source, tmp_path / "b.tar.gz")
+    found = {name for name in unpacked(tmp_path / "b.tar.gz") if name.startswith("extensions/")}
+    assert (found, about.left_out) == ({"extensions/clock/data/notes.json", "extensions/clock/data/python/x"}, ())
+    restore(tmp_path / "b.tar.gz", tmp_path / "new", KNOWN)
+    assert (tmp_path / "new" / "extensions" / "clock" / "data" / "notes.json").exists()
+
+
 async def test_links_and_special_files_are_left_out_and_named_and_never_followed(tmp_path: Path) -> None:
     source = await make_home(tmp_path / "home")
     (tmp_path / "outside.md").write_text("not mine to copy")

@@ -15,11 +15,21 @@ Without a language model I work with your notes and this machine:
 - `show today`, or `read MEMORY.md`, shows a note
 - `list notes` and `list open todos` give an overview; `done: plumber` ticks one
 - `what did I do yesterday?` quotes that day's note
+- `run df -h` runs a command in a sandbox, once you allow it; `jobs` lists them
 - `status` and `what time is it?` tell about this machine"""
 _SHOWN_LINES = 60
 _LONG = 200
 _SHOWN_FILES = 20
 _MORE_HITS = "More lines match: use more words, or read the note."  # the last line of a MemorySearch that was cut
+_SHOWN_OUTPUT = 40
+_JOB = re.compile(
+    r"(?P<id>job-[0-9a-f]+) (?P<status>[a-z_]+)(?:, exit code (?P<code>\d+))?(?:: (?P<detail>.*))?"
+)  # the first line of a JobStart
+# What a model is told of a call that was not carried out, in words for people.
+_NOT_RUN = {
+    "The person did not allow": "I have not run it.",
+    "This call needs an approval": "That needs your approval, which can be given in a conversation only. It was not run.",
+}
 _HIT = re.compile(r"(?P<path>[^\t\n]+?):(?P<line>\d+):(?P<text>[^\n]*)")
 
 
@@ -149,6 +159,32 @@ def days(results: Sequence[tuple[str, str]]) -> str:
     if missing:
         parts.append(f"No note for {', '.join(missing)}.")
     return "\n\n".join(parts)
+
+
+def job(result: str, command: str) -> str:
+    """How a command ended, with the end of its output; or why it was not run."""
+    head, _, output = result.partition("\n")
+    match = _JOB.fullmatch(head)
+    if match is None:
+        return next((said for start, said in _NOT_RUN.items() if result.startswith(start)), result)
+    line = command.split("\n", 1)[0]
+    if match["status"] in {"running", "pending"}:
+        text = f"`{line}` is {match['status']} as {match['id']}. `/jobs` lists the jobs."
+    elif match["code"] is not None:
+        text = f"`{line}` ended with exit code {match['code']} ({match['id']})."
+    else:
+        text = f"`{line}`: {match['status'].replace('_', ' ')}. {match['detail'] or ''} ({match['id']})"
+    tail = output.rstrip("\n").split("\n")[-_SHOWN_OUTPUT:]
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", output)), default=0))
+    return "\n".join([text, "", fence, *tail, fence]) if output.strip() else text
+
+
+def jobs(result: str) -> str:
+    """The newest jobs, a line each."""
+    rows = [row for row in (line.split("\t") for line in result.splitlines()) if len(row) == 4]
+    if not rows:
+        return "There are no jobs. `run df -h` starts one."
+    return "\n".join(f"- **{status}** {title} ({name}, {started})" for name, status, started, title in rows)
 
 
 def files(result: str) -> str:

@@ -25,6 +25,8 @@ Kind = Literal[
     "time",
     "key",
     "delete",
+    "run",
+    "jobs",
 ]
 
 
@@ -64,6 +66,8 @@ _TIME = re.compile(
     r"(?:what(?:'s| is) the |what )?(?:time|date|day)(?: is it)?(?: today| now)?|what(?:'s| is) today", re.I
 )
 _DID = re.compile(r"what did (?:i|we) do (yesterday|today|last week|this week)", re.I)
+_RUN = re.compile(r"(?:run|execute)\s*:?\s+(.+)", re.I | re.S)
+_JOBS = re.compile(r"(?:list |show )?(?:all |the |my )?jobs|what(?:'s| is) running", re.I)
 _DELETE = re.compile(r"(?:delete|remove|erase|wipe|destroy)\s+.*", re.I | re.S)
 
 
@@ -84,11 +88,13 @@ def understand(text: str, today: date) -> Plan:
 
 
 def _change(said: str) -> Plan | None:
-    """What changes a note is said outright, never asked."""
+    """What changes something is said outright, never asked."""
     if said.endswith("?"):
         return None
     if done := _DONE.fullmatch(said):
         return Plan("done", done[1].strip())
+    if run := _RUN.fullmatch(said):
+        return Plan("run", run[1].strip().strip("`"))
     if put := _PUT.fullmatch(said):
         place = re.sub(r"\s+(?:list|note)$", "", put[2].strip(" .!"), flags=re.I)
         return Plan("put", put[1].strip(), place=place)
@@ -110,6 +116,7 @@ _KINDS: tuple[tuple["re.Pattern[str]", Kind], ...] = (
     (_GREETING, "greeting"),
     (_HELP, "help"),
     (_STATUS, "status"),
+    (_JOBS, "jobs"),
     (_TIME, "time"),
     (_TODOS, "todos"),
     (_DELETE, "delete"),

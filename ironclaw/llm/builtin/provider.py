@@ -3,7 +3,7 @@
 import asyncio
 import platform
 import re
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import date, datetime
 
 import orjson
@@ -14,6 +14,13 @@ from ironclaw.llm.models import Delta, Finished, ModelMessage, ModelRequest, Tex
 
 _LONGEST_PAUSES = 2.0  # seconds that one answer may spend on pauses between words, unless they are set long
 _FIXED: dict[str, str] = {"help": answers.HELP, "key": answers.KEY, "delete": answers.NO_DELETE}
+_PLAIN = {"todos": "MemoryTodos", "status": "Status", "time": "Time", "jobs": "JobList"}
+_SAID: dict[str, Callable[[str], str]] = {
+    "list": answers.files,
+    "todos": answers.todos,
+    "status": answers.status,
+    "jobs": answers.jobs,
+}
 _Call = tuple[str, dict[str, object]]
 
 
@@ -75,8 +82,10 @@ class BuiltinProvider:
                 return [("FileList", {"path": plan.text} if plan.text else {})]
             case "add" | "done":
                 return [("FileAppend" if plan.kind == "add" else "MemoryDone", {"text": plan.text})]
-            case "todos" | "status" | "time":
-                return [({"todos": "MemoryTodos", "status": "Status", "time": "Time"}[plan.kind], {})]
+            case "run":
+                return [("JobStart", {"command": plan.text, "wait": 60})]
+            case "todos" | "status" | "time" | "jobs":
+                return [(_PLAIN[plan.kind], {})]
             case "greeting":
                 return [("Status", {})] if greeted else []
             case _:
@@ -86,6 +95,8 @@ class BuiltinProvider:
         result = results[0] if results else ""
         if plan.kind in _FIXED:
             return _FIXED[plan.kind]
+        if plan.kind in _SAID:
+            return _SAID[plan.kind](result)
         match plan.kind:
             case "greeting":
                 return answers.greeting(result) if results else answers.introduction(self._hostname)
@@ -104,16 +115,12 @@ class BuiltinProvider:
                 )
             case "show":
                 return answers.note(result) if _is_note(result) or not plan.days else f"No note for {plan.days[0]}."
-            case "list":
-                return answers.files(result)
-            case "todos":
-                return answers.todos(result)
             case "done":
                 return answers.done(result, plan.text)
             case "put":
                 return putting.answer(plan, results)
-            case "status":
-                return answers.status(result)
+            case "run":
+                return answers.job(result, plan.text)
             case _:
                 return result
 
