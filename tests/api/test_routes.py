@@ -155,6 +155,13 @@ def test_the_check_of_replies_sees_every_kind_of_difference() -> None:
     )
 
 
+def keeping_calls(call: Callable[..., Any]) -> None:
+    """One good call of what keeps it all: conversations as a file, and backups."""
+    call("POST", "/api/chat/import", call("GET", "/api/chat/export"))
+    call("POST", "/api/backups")
+    call("GET", "/api/backups")
+
+
 def happy_calls(gateway: GatewayProcess, model: StandInProcess) -> list[tuple[Route, Reply]]:
     """One good call of every route that ends by itself, in an order in which they can work."""
     rows = {(row.method, row.path): row for row in ROUTES}
@@ -182,7 +189,7 @@ def happy_calls(gateway: GatewayProcess, model: StandInProcess) -> list[tuple[Ro
     call("POST", "/api/chat/stop", {"thread_id": thread})
     call("GET", "/api/chat/search", query="?query=help&limit=1")
     call("GET", "/api/chat/threads/{id}/export", id_=thread)
-    call("POST", "/api/chat/import", call("GET", "/api/chat/export"))
+    keeping_calls(call)
     call("DELETE", "/api/chat/threads/{id}", id_=thread)
     noun_calls(call)
     call("PUT", "/api/model", {"address": f"{model.url}/v1", "model": "obedient"})
@@ -202,8 +209,6 @@ def happy_calls(gateway: GatewayProcess, model: StandInProcess) -> list[tuple[Ro
     call("GET", "/api/usage", query="?days=2")
     call("PUT", "/api/budget", {"day_usd": 5, "month_usd": None})
     call("GET", "/api/budget")
-    call("POST", "/api/backups")
-    call("GET", "/api/backups")
     for path in ("/api/logs/level", "/api/status", "/api/health", "/healthz", "/readyz", "/api", "/api/openapi.json"):
         call("GET", path)
     return replies
