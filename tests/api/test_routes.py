@@ -13,10 +13,11 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from conftest import TOKEN
+from every_request import page_paths
 from gateway_process import GatewayProcess
 from llm.stand_in_process import StandInProcess, run_stand_in  # noqa: F401
-from noun_calls import noun_calls, openai_calls
-from test_auth import UPGRADE, Reply, exchange, page_paths
+from noun_calls import noun_calls, openai_calls, upkeep_calls
+from test_auth import UPGRADE, Reply, exchange
 
 from ironclaw.api.openapi import describe
 from ironclaw.api.route import Route
@@ -198,12 +199,7 @@ def happy_calls(gateway: GatewayProcess, model: StandInProcess) -> list[tuple[Ro
     call("DELETE", "/api/model")
     for path in ("/api/model", "/api/model/available", "/api/model/discover"):
         call("GET", path)
-    call("POST", "/api/logs/level", {"level": "debug"})
-    call("GET", "/api/usage", query="?days=2")
-    call("PUT", "/api/budget", {"day_usd": 5, "month_usd": None})
-    call("GET", "/api/budget")
-    call("POST", "/api/backups")
-    call("GET", "/api/backups")
+    upkeep_calls(call)
     for path in ("/api/logs/level", "/api/status", "/api/health", "/healthz", "/readyz", "/api", "/api/openapi.json"):
         call("GET", path)
     return replies
