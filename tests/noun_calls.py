@@ -81,10 +81,8 @@ def openai_calls(call: Callable[..., Any]) -> None:
 
 
 def upkeep_calls(call: Callable[..., Any]) -> None:
-    """Logs, usage and backups."""
+    """Logs and usage."""
     call("POST", "/api/logs/level", {"level": "debug"})
     call("GET", "/api/usage", query="?days=2")
     call("PUT", "/api/budget", {"day_usd": 5, "month_usd": None})
     call("GET", "/api/budget")
-    call("POST", "/api/backups")
-    call("GET", "/api/backups")

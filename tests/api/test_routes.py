@@ -4,7 +4,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +156,13 @@ def test_the_check_of_replies_sees_every_kind_of_difference() -> None:
     )
 
 
+def keeping_calls(call: Callable[..., Any]) -> None:
+    """One good call of what keeps it all: conversations as a file, and backups."""
+    call("POST", "/api/chat/import", call("GET", "/api/chat/export"))
+    call("POST", "/api/backups")
+    call("GET", "/api/backups")
+
+
 def happy_calls(gateway: GatewayProcess, model: StandInProcess) -> list[tuple[Route, Reply]]:
     """One good call of every route that ends by itself, in an order in which they can work."""
     rows = {(row.method, row.path): row for row in ROUTES}
@@ -183,7 +190,7 @@ def happy_calls(gateway: GatewayProcess, model: StandInProcess) -> list[tuple[Ro
     call("POST", "/api/chat/stop", {"thread_id": thread})
     call("GET", "/api/chat/search", query="?query=help&limit=1")
     call("GET", "/api/chat/threads/{id}/export", id_=thread)
-    call("POST", "/api/chat/import", call("GET", "/api/chat/export"))
+    keeping_calls(call)
     call("DELETE", "/api/chat/threads/{id}", id_=thread)
     noun_calls(call)
     call("PUT", "/api/model", {"address": f"{model.url}/v1", "model": "obedient"})

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from gateway_process import GatewayProcess
-from page_ground import look_at, place, sign_in  # noqa: F401
+from page_ground import card, look_at, place, say, sign_in  # noqa: F401
 from playwright.sync_api import Locator, Page, expect
 from test_page_chat import STYLES
 
@@ -294,6 +294,24 @@ def test_options_are_folded_and_what_is_wrong_with_them_is_said_where_it_is(
     page.get_by_role("textbox", name="Task").fill("Count the words.")
     act(page, "Run").click()
     expect(page.get_by_text("Not started.")).to_be_visible()
+
+
+def test_a_call_that_starts_a_job_leads_to_it_and_says_how_it_is(
+    look: Callable[..., Page], gateway: GatewayProcess
+) -> None:
+    page = sign_in(look(), gateway)
+    say(page, f"run for i in 1 2 3 4; do echo part $i '{_HIT}'; sleep 1; done")
+    card(page).get_by_role("button", name="Allow once").click()
+    line = page.locator(".step-job")
+    expect(line).to_contain_text(re.compile(r"^Job · Running · part \d <img"))
+    expect(line).to_have_text("Job · Done", timeout=20_000)
+    expect(page.locator(".turn .prose")).to_contain_text("part 4")
+    line.click()
+    expect(head(page)).to_contain_text("Done")
+    expect(output(page)).to_contain_text("part 4")
+    page.get_by_role("link", name="Conversation").click()
+    expect(line).to_have_text("Job · Done")
+    assert page.evaluate("window.hit") is None
 
 
 def test_without_a_sandbox_it_says_what_to_install(
