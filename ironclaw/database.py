@@ -371,6 +371,7 @@ def _refuse_a_lost_database(path: Path, start_empty: bool) -> None:
 def _damaged(path: Path, kept: Path, reason: str) -> ConfigError:
     return ConfigError(
         f"The database is damaged ({reason}). It is kept as {kept}; nothing was deleted.\n"
+        "  To put a backup back:           ironclaw backup list, then ironclaw backup restore --force NAME\n"
         f"  To put a copy of yours back:    cp YOUR-COPY {path} && ironclaw run\n"
         "  To go on without its history:   ironclaw run --start-empty",
         code="damaged",

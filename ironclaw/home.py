@@ -47,7 +47,15 @@ class Home:
                 f"IRONCLAW_HOME is {path}, but it can't be written: {error.strerror}. "
                 "Give this user the right to write there, or set IRONCLAW_HOME to another folder."
             ) from None
-        return cls(path, settings.workspace or path / "workspace", lock, temporary)
+        workspace = settings.workspace or path / "workspace"
+        if _is_open_beneath(workspace, path):
+            os.close(lock)
+            raise ConfigError(
+                f"IRONCLAW_WORKSPACE is {workspace}, and IRONCLAW_HOME, {path}, is in it: the agent could read the token"
+                " and write skills. Give the notes a folder of their own.",
+                field="workspace",
+            )
+        return cls(path, workspace, lock, temporary)
 
     @property
     def database(self) -> Path:
@@ -75,6 +83,14 @@ def hold(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
+
+
+def _is_open_beneath(workspace: Path, home: Path) -> bool:
+    """Whether *home* can be reached by paths of the workspace; those with hidden folders are never served."""
+    outer, inner = workspace.resolve(), home.resolve()
+    if not inner.is_relative_to(outer):
+        return False
+    return not any(part.startswith(".") for part in inner.relative_to(outer).parts)
 
 
 def _take_lock(path: Path) -> int:

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import tarfile
 import zipfile
 from pathlib import Path
@@ -56,6 +57,13 @@ async def ask(client: TestClient, method: str, path: str, body: Any = None, *, s
     reply = await response.json()
     assert response.status == status, reply
     return reply  # type: ignore[no-any-return]
+
+
+async def send_archive(client: TestClient, route: str, archive: bytes, **more: Any) -> tuple[int, dict[str, Any]]:
+    """The status and the reply to an archive of any size."""
+    body = io.BytesIO(json.dumps({"archive": base64_of(archive), **more}).encode())
+    response = await client.post(f"/api/skills/{route}", data=body, headers={"Content-Type": "application/json"})
+    return response.status, await response.json()
 
 
 async def refused(client: TestClient, method: str, path: str, body: Any, *expected: Any) -> dict[str, Any]:

@@ -29,16 +29,16 @@ async def parts_of(client: TestClient) -> dict[str, dict[str, str | None]]:
 async def test_a_part_that_another_noun_adds_is_shown_in_status_and_health_like_those_that_are_always_there(
     client: TestClient,
 ) -> None:
-    reader_of(client).add_part("printer", lambda: PartStatus("degraded", "bwrap is missing. Install bubblewrap."))
+    reader_of(client).add_part("garden", lambda: PartStatus("degraded", "It is dry. Water it."))
     parts = await parts_of(client)
-    assert set(parts) >= {"database", "workspace", "search", "model", "disk", "log", "background", "backup", "printer"}
-    assert parts["printer"] == {"state": "degraded", "reason": "bwrap is missing. Install bubblewrap."}
+    assert set(parts) >= {"database", "workspace", "search", "model", "disk", "log", "background", "backup", "garden"}
+    assert parts["garden"] == {"state": "degraded", "reason": "It is dry. Water it."}
     health = await client.get("/api/health", headers={"Authorization": ""})
     assert health.status == 200
-    assert (await health.json())["parts"]["printer"] == "degraded"
+    assert (await health.json())["parts"]["garden"] == "degraded"
     assert (await client.get("/readyz")).status == 200  # messages can be taken all the same
-    with pytest.raises(ValueError, match="printer"):
-        reader_of(client).add_part("printer", lambda: PartStatus("ok"))
+    with pytest.raises(ValueError, match="garden"):
+        reader_of(client).add_part("garden", lambda: PartStatus("ok"))
 
 
 async def test_a_part_that_cannot_be_looked_at_is_degraded_and_told_in_the_log_once(

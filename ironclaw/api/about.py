@@ -5,6 +5,7 @@ from aiohttp import web
 
 from ironclaw.api.keys import ROUTE_ROWS, SERVICES
 from ironclaw.api.openapi import describe
+from ironclaw.api.requests import client_address, is_trusted
 from ironclaw.api.responses import json_response
 from ironclaw.version import __version__
 
@@ -17,14 +18,28 @@ _CALLS = (
 )
 
 
+@attrs.frozen(kw_only=True)
+class Client:
+    """Who calls: the *address* that counts, and that of the connection, *peer*.
+
+    *forwarded*: a proxy names the caller (`X-Forwarded-For`); *trusted*: the peer is a proxy that is believed.
+    """
+
+    address: str
+    peer: str
+    forwarded: bool
+    trusted: bool
+
+
 @attrs.frozen
 class About:
-    """Name, version, where the description of the API is, and the commonest calls as curl lines."""
+    """Name, version, where the description of the API is, the commonest calls as curl lines, and who calls."""
 
     name: str
     version: str
     openapi: str
     examples: list[str]
+    client: Client
 
 
 async def about(request: web.Request) -> web.StreamResponse:
@@ -33,7 +48,18 @@ async def about(request: web.Request) -> web.StreamResponse:
     public = request.app[SERVICES].settings.public_url
     base = public or f"http://{request.headers.get('Host', 'localhost:3000')}{prefix}"  # the form of Host was checked
     examples = [line.format(base=base) for line in _CALLS]
-    return json_response(request, About("ironclaw", __version__, f"{prefix}/api/openapi.json", examples))
+    client = _client(request)
+    return json_response(request, About("ironclaw", __version__, f"{prefix}/api/openapi.json", examples, client))
+
+
+def _client(request: web.Request) -> Client:
+    trusted, peer = request.app[SERVICES].settings.trusted_proxies, client_address(request, ())
+    return Client(
+        address=client_address(request, trusted),
+        peer=peer,
+        forwarded="X-Forwarded-For" in request.headers,
+        trusted=is_trusted(request, trusted),
+    )
 
 
 async def openapi(request: web.Request) -> web.StreamResponse:

@@ -14,7 +14,7 @@ from ironclaw.api.responses import json_response
 from ironclaw.api.streams import aborted_when_broken
 from ironclaw.api.threads import ExportQuery, check_format
 from ironclaw.chat.export import as_markdown
-from ironclaw.chat.importing import Imported, check
+from ironclaw.chat.importing import Imported, Importer, check
 from ironclaw.chat.models import ExportedThread
 from ironclaw.chat.service import ChatService
 from ironclaw.errors import Invalid, NotFound
@@ -99,7 +99,8 @@ async def import_(request: web.Request) -> web.StreamResponse:
     services = request.app[SERVICES]
     body = await read_bytes(request, 4 * services.settings.body_timeout, IMPORT_LIMIT)
     threads = await asyncio.to_thread(_parse, request, body)
-    return json_response(request, ImportReply([await services.importer.add(one) for one in threads]))
+    importer = Importer(services.hub, services.database, services.settings.user_id)
+    return json_response(request, ImportReply([await importer.add(one) for one in threads]))
 
 
 def _parse(request: web.Request, body: bytes) -> list[ExportedThread]:

@@ -1,6 +1,7 @@
 """The log over HTTP: its last lines and those that come, and from which level on lines are written."""
 
 import contextlib
+import logging
 from collections.abc import Sequence
 from typing import Literal
 
@@ -16,6 +17,8 @@ from ironclaw.errors import BadRequest, Invalid
 from ironclaw.levels import LEVELS, TRACE
 from ironclaw.logs import LogLine, Wanted
 from ironclaw.logs.ring import MOST_LINES, Frames
+
+log = logging.getLogger(__name__)
 
 _SSE, _NDJSON, _TEXT = "text/event-stream", "application/x-ndjson", "text/plain"
 
@@ -129,4 +132,5 @@ async def set_level(request: web.Request) -> web.StreamResponse:
     if name not in LEVELS:
         raise Invalid(f"`level` must be {', '.join(LEVELS)}.", field="level")
     logs.set_level(name)
+    log.info("From now on the log begins at level %s", name)
     return json_response(request, LevelSet("ok", name))

@@ -37,30 +37,30 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
     call = await read_call(request, partial(parse_call, needs="messages"), is_chat=True)
     thread_id = thread_of(request, call.fields)
     side_call = is_side_call(request, call.fields, call.fields["messages"])
-    completions = request.app[SERVICES].completions
+    completions = request.app[SERVICES].openai.completions
     return await answer(request, call, lambda: completions.chat(call, thread_id=thread_id, side_call=side_call))
 
 
 async def completions(request: web.Request) -> web.StreamResponse:
     """A completion of the old kind."""
     call = await read_call(request, partial(parse_call, needs="prompt"))
-    return await answer(request, call, lambda: request.app[SERVICES].completions.complete(call))
+    return await answer(request, call, lambda: request.app[SERVICES].openai.completions.complete(call))
 
 
 async def embeddings(request: web.Request) -> web.StreamResponse:
     """Embeddings."""
     call = await read_call(request, partial(parse_call, needs="input"))
-    return await answer(request, call, lambda: request.app[SERVICES].completions.embed(call))
+    return await answer(request, call, lambda: request.app[SERVICES].openai.completions.embed(call))
 
 
 async def models(request: web.Request) -> web.StreamResponse:
     """The models that can be named."""
-    return json_response(request, {"object": "list", "data": await request.app[SERVICES].models.listed()})
+    return json_response(request, {"object": "list", "data": await request.app[SERVICES].openai.models.listed()})
 
 
 async def model(request: web.Request) -> web.StreamResponse:
     """One model."""
-    return json_response(request, await request.app[SERVICES].models.named(request.match_info["id"]))
+    return json_response(request, await request.app[SERVICES].openai.models.named(request.match_info["id"]))
 
 
 async def read_call(request: web.Request, parse: Callable[[bytes], A], *, is_chat: bool = False) -> A:
@@ -74,7 +74,7 @@ async def read_call(request: web.Request, parse: Callable[[bytes], A], *, is_cha
     except IronclawError:
         await limits.spend(who, limits.api)
         raise
-    if is_chat and services.completions.is_for_agent(call.model):
+    if is_chat and services.openai.completions.is_for_agent(call.model):
         await limits.spend(who, limits.api, limits.chat)
     else:
         await limits.spend(who, limits.api)

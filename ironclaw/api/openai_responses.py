@@ -13,17 +13,17 @@ async def create(request: web.Request) -> web.StreamResponse:
     asked = await read_call(request, parse_request, is_chat=True)
     thread_id = thread_of(request, asked.fields)
     side_call = is_side_call(request, asked.fields, asked.messages)
-    responses = request.app[SERVICES].responses
+    responses = request.app[SERVICES].openai.responses
     return await answer(request, asked, lambda: responses.create(asked, thread_id=thread_id, side_call=side_call))
 
 
 async def read(request: web.Request) -> web.StreamResponse:
     """A kept response."""
-    return json_response(request, await request.app[SERVICES].responses.find(request.match_info["id"]))
+    return json_response(request, await request.app[SERVICES].openai.responses.find(request.match_info["id"]))
 
 
 async def delete(request: web.Request) -> web.StreamResponse:
     """Forget a response."""
     response_id = request.match_info["id"]
-    await request.app[SERVICES].responses.delete(response_id)
+    await request.app[SERVICES].openai.responses.delete(response_id)
     return json_response(request, {"id": response_id, "object": "response.deleted", "deleted": True})

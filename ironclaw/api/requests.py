@@ -178,8 +178,7 @@ def client_address(request: web.Request, trusted: tuple[Network, ...]) -> str:
 
     IPv6 is cut to its /64, which is what one caller has.
     """
-    peername = request.transport.get_extra_info("peername") if request.transport is not None else None
-    address = _address(peername[0] if isinstance(peername, tuple) else "")
+    address = _peer(request)
     forwarded = ",".join(request.headers.getall("X-Forwarded-For", [])).split(",") if trusted else []
     while forwarded and address is not None and any(address in network for network in trusted):
         named = _address(forwarded.pop().strip())
@@ -189,6 +188,17 @@ def client_address(request: web.Request, trusted: tuple[Network, ...]) -> str:
     if address is None:
         return "unknown"
     return str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else str(address)
+
+
+def is_trusted(request: web.Request, trusted: tuple[Network, ...]) -> bool:
+    """Whether the socket's peer is a proxy that is believed."""
+    address = _peer(request)
+    return address is not None and any(address in network for network in trusted)
+
+
+def _peer(request: web.Request) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    peername = request.transport.get_extra_info("peername") if request.transport is not None else None
+    return _address(peername[0] if isinstance(peername, tuple) else "")
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

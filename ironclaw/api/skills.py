@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from typing import Literal, TypeVar
+from typing import Literal
 
 import attrs
 from aiohttp import web
@@ -16,8 +16,6 @@ from ironclaw.skills.models import Problem, SkillDetail, SkillItem, Tools
 from ironclaw.skills.sources import Wanted
 
 __all__ = ["SkillDetail", "SkillItem"]  # part of what these routes answer
-
-T = TypeVar("T")
 
 
 @attrs.frozen
@@ -44,20 +42,12 @@ class SkillList:
 
 
 @attrs.frozen(kw_only=True)
-class PreviewSkill:
+class InstallSkill:
     """One of: the *name* of a known skill, a https *url*, an *archive* (zip or tar.gz, in base64), the *content* of a
     SKILL.md. Beside one of the others *name* says which skill of an archive, or what one without a name is called.
+
+    *update*: in place of an installed one of that name. *hash*: install it only if it is what was looked at.
     """  # noqa: D205
-
-    name: str | None = None
-    url: str | None = None
-    archive: str | None = None
-    content: str | None = None
-
-
-@attrs.frozen(kw_only=True)
-class InstallSkill:
-    """As in a preview. *hash*: only if it is what was looked at; *update*: in place of an installed one of that name."""
 
     name: str | None = None
     url: str | None = None
@@ -111,13 +101,13 @@ async def read(request: web.Request) -> web.StreamResponse:
 
 async def preview(request: web.Request) -> web.StreamResponse:
     """What an install would bring."""
-    body = await _large_body(request, PreviewSkill)
-    return json_response(request, await _skills(request).preview(_wanted(body)))
+    body = await _install_body(request)
+    return json_response(request, await _skills(request).preview(_wanted(body), update=body.update))
 
 
 async def install(request: web.Request) -> web.StreamResponse:
     """Install a skill."""
-    body = await _large_body(request, InstallSkill)
+    body = await _install_body(request)
     item = await _skills(request).install(_wanted(body), hash=body.hash, update=body.update)
     return json_response(request, item)
 
@@ -152,12 +142,12 @@ def _skills(request: web.Request) -> SkillManager:
     return request.app[SERVICES].skills
 
 
-async def _large_body(request: web.Request, cls: type[T]) -> T:
+async def _install_body(request: web.Request) -> InstallSkill:
     data = await read_bytes(request, request.app[SERVICES].settings.body_timeout, PICTURES_LIMIT)
-    return parse_json(request, data, cls)
+    return parse_json(request, data, InstallSkill)
 
 
-def _wanted(body: PreviewSkill | InstallSkill) -> Wanted:
+def _wanted(body: InstallSkill) -> Wanted:
     return Wanted(name=body.name, url=body.url, archive=_decoded(body.archive), content=body.content)
 
 

@@ -20,6 +20,9 @@ MANIFEST = "manifest.json"
 DATABASE = "ironclaw.db"
 WORKSPACE = "workspace"
 FOLDERS = (WORKSPACE, "skills", "extensions")
+ENVIRONMENTS = ("python", "node")
+"""Folders of an extension that its packages are installed in: large, and made anew by an installation."""
+
 SECRET_FILES = ("token", "secrets.key", ".env")
 """Files of the home that hold secrets; in a backup only when they are asked for."""
 

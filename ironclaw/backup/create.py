@@ -22,6 +22,7 @@ from ironclaw import codec, snapshot
 from ironclaw.backup.contents import (
     ABOUT,
     DATABASE,
+    ENVIRONMENTS,
     FOLDERS,
     FORMAT,
     MANIFEST,
@@ -212,6 +213,8 @@ def _items(source: Source, left_out: list[str], *, with_secrets: bool) -> Iterat
             yield _Item(folder, root, "", root.stat())
         unread: list[str] = []
         for path, info in tree(root, unread):
+            if folder == "extensions" and path.split("/")[1:2] and path.split("/")[1] in ENVIRONMENTS:
+                continue
             if stat.S_ISREG(info.st_mode) or stat.S_ISDIR(info.st_mode):
                 yield _Item(f"{folder}/{path}", root, path, info)
             else:

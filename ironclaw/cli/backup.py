@@ -15,6 +15,7 @@ from ironclaw.redact import printable
 from ironclaw.settings import DEFAULT_HOME, Settings
 
 _HELP = {"help_option_names": ["-h", "--help"]}
+_NAMED = 20
 _EVERY = 0.1  # seconds between two looks of a terminal, ten times that elsewhere
 _STEPS = {"database": "copying the database", "files": "files", "check": "checking the database"}
 
@@ -51,9 +52,11 @@ def create(*, file: Path | None, with_secrets: bool) -> None:
         shown.end()
         fail(error.message)
     shown.end()
-    click.echo(f"{about.files:,} files, {_megabytes(about.bytes)}; {_secrets(about)}.", err=True)
-    for name in about.left_out:
+    click.echo(f"{about.files:,} files, {_size(about.bytes)}; {_secrets(about)}.", err=True)
+    for name in about.left_out[:_NAMED]:
         click.echo(f"Left out, as it is a link, a special file or can't be read: {printable(name)}", err=True)
+    if len(about.left_out) > _NAMED:
+        click.echo(f"... and {len(about.left_out) - _NAMED:,} more, which the manifest names.", err=True)
     click.echo(str(target))
 
 
@@ -118,7 +121,7 @@ def list_(*, as_json: bool) -> None:
         click.echo(json.dumps({"folder": str(folder), "backups": [attrs.asdict(one) for one in found]}))
         return
     for one in found:
-        click.echo(f"{one.created_at}  {_megabytes(one.size):>10}  {folder / one.name}")
+        click.echo(f"{one.created_at}  {_size(one.size):>10}  {folder / one.name}")
 
 
 def _home() -> tuple[Settings, Path]:
@@ -149,15 +152,15 @@ def _top_of(folder: Path | None, home: Path) -> frozenset[str]:
 
 def _described(about: About) -> str:
     made = f"made {about.created_at} by version {printable(about.version)}"
-    return f"{about.files:,} files, {_megabytes(about.bytes)}, {made}; {_secrets(about)}."
+    return f"{about.files:,} files, {_size(about.bytes)}, {made}; {_secrets(about)}."
 
 
 def _secrets(about: About) -> str:
     return "with secrets: keep it where you keep passwords" if about.with_secrets else "without secrets"
 
 
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB"
+def _size(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB" if size >= 1_000_000 else f"{size / 1e3:,.0f} kB"
 
 
 class _Shown:

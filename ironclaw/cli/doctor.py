@@ -20,15 +20,26 @@ _COLORS = {"ok": "green", "warning": "yellow", "failure": "red"}
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--json", "as_json", is_flag=True, help="print one JSON document")
-def command(as_json: bool) -> None:
+@click.option("--url", metavar="URL", help="also look through this address, as people reach the gateway from outside")
+@click.option(
+    "--watch",
+    default=20.0,
+    show_default=True,
+    type=click.FloatRange(0.1, 3600),
+    help="seconds that a quiet stream is watched",
+)
+def command(*, as_json: bool, url: str | None, watch: float) -> None:
     """Look for what is wrong, and say what to do: one line for each finding.
 
     It looks at Python and its packages, the home, the database, the notes, the disk, the token, the port, the model (one
     short call), the sandbox and the backups, whether the gateway runs or not.
 
+    With --url also at what stands between: does a proxy let WebSockets and streams through at once, and for long enough;
+    does the gateway know who calls; how long is the certificate good for; do the clocks agree.
+
     Exit codes: 0 all is well, 1 warnings, 2 something does not work.
     """
-    findings = _examine()
+    findings = asyncio.run(_examine(url.rstrip("/") if url else None, watch))
     if as_json:
         click.echo(json.dumps({"state": worst(findings), "findings": [_plain(one) for one in findings]}))
     else:
@@ -38,8 +49,9 @@ def command(as_json: bool) -> None:
     sys.exit(EXIT[worst(findings)])
 
 
-def _examine() -> list[Finding]:
+async def _examine(url: str | None, watch: float) -> list[Finding]:
     from ironclaw.doctor import examination, machine
+    from ironclaw.doctor.address import Door, examine_address
     from ironclaw.services import known_migrations
 
     try:
@@ -47,11 +59,18 @@ def _examine() -> list[Finding]:
     except ConfigError as error:
         fix = "Correct it where it is set; `ironclaw config` names the place. The gateway does not start like this."
         return [*failure("settings", error.message, fix), *machine.python(), *machine.packages()]
-    patient = Patient(settings, settings.home or Path(DEFAULT_HOME).expanduser())
-    return [
-        *ok("settings", "All values are allowed ones."),
-        *asyncio.run(examination.examine(patient, known_migrations())),
-    ]
+    patient = Patient(settings, settings.home or _default_home())
+    token = patient.remember_secrets()
+    inside = examination.examine(patient, known_migrations())
+    if url is None:
+        return [*ok("settings", "All values are allowed ones."), *await inside]
+    door = Door(url, token, watch)
+    found = await asyncio.gather(inside, examination.guarded("address", lambda: examine_address(door)))
+    return [*ok("settings", "All values are allowed ones."), *found[0], *found[1]]
+
+
+def _default_home() -> Path:
+    return Path(DEFAULT_HOME).expanduser()
 
 
 def _plain(finding: Finding) -> dict[str, str]:

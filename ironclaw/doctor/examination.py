@@ -22,9 +22,10 @@ async def examine(patient: Patient, known: frozenset[int]) -> list[Finding]:
         "disk": _in_thread(state.disk, patient),
         "token": _in_thread(state.token, patient),
         "port": _in_thread(machine.port, patient),
+        "parts": _in_thread(machine.parts, patient),
         "open files": _in_thread(machine.open_files, patient),
         "model": functools.partial(model, patient),
-        "sandbox": _in_thread(machine.sandbox),
+        "sandbox": functools.partial(machine.sandbox, patient),
         "backups": _in_thread(state.backups, patient),
     }
     return await run(checks)
@@ -32,11 +33,12 @@ async def examine(patient: Patient, known: frozenset[int]) -> list[Finding]:
 
 async def run(checks: dict[str, Check]) -> list[Finding]:
     """The findings of all checks. One that breaks is a finding itself."""
-    found: Sequence[list[Finding]] = await asyncio.gather(*(_guarded(name, check) for name, check in checks.items()))
+    found: Sequence[list[Finding]] = await asyncio.gather(*(guarded(name, check) for name, check in checks.items()))
     return [finding for findings in found for finding in findings]
 
 
-async def _guarded(name: str, check: Check) -> list[Finding]:
+async def guarded(name: str, check: Check) -> list[Finding]:
+    """What a check finds; that it breaks, where it does."""
     try:
         return await check()
     except Exception as error:

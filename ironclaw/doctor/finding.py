@@ -6,6 +6,9 @@ from typing import Literal
 
 import attrs
 
+from ironclaw.errors import ConfigError
+from ironclaw.home import read_token
+from ironclaw.redact import redact
 from ironclaw.settings import Settings
 
 State = Literal["ok", "warning", "failure"]
@@ -38,6 +41,19 @@ class Patient:
     def database(self) -> Path:
         """The SQLite file."""
         return self.home / "ironclaw.db"
+
+    def remember_secrets(self) -> str | None:
+        """Have every secret that is set masked in all that is said from now on; the token, where there is one."""
+        for field in attrs.fields(Settings):
+            if field.metadata["secret"] and (value := getattr(self.settings, field.name)):
+                redact.add(value)
+        try:
+            token = read_token(self.settings, self.home)
+        except ConfigError:
+            return None  # the check of the token says why
+        if token is not None:
+            redact.add(token)
+        return token
 
 
 def ok(check: str, what: str) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""Checks of what the program stands on: Python, packages, open files, the port, the sandbox."""
+"""Checks of what the program stands on: Python, packages, open files, the port, the gateway that runs, the sandbox."""
 
 import contextlib
 import errno
@@ -7,32 +7,21 @@ import importlib.metadata
 import json
 import re
 import resource
-import shutil
 import socket
 import sqlite3
-import subprocess
 import sys
 from urllib.parse import urlsplit
 
 from ironclaw.doctor.finding import Finding, Patient, failure, ok, warning
+from ironclaw.errors import ConfigError
+from ironclaw.home import read_token
+from ironclaw.sandbox.choice import Sandboxes
+from ironclaw.sandbox.protocol import SandboxUnavailable
 
 _OLDEST, _NEWEST = (3, 11), (3, 13)
 _OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
 _OWN_DESCRIPTORS = 64
 _REQUIREMENT = re.compile(r"([A-Za-z0-9_.-]+)(?:.*?>=([0-9.]+))?")
-_SANDBOX = (
-    "bwrap",
-    "--unshare-all",
-    "--die-with-parent",
-    "--ro-bind",
-    "/",
-    "/",
-    "--dev",
-    "/dev",
-    "--proc",
-    "/proc",
-    "true",
-)
 
 
 def python() -> list[Finding]:
@@ -105,8 +94,9 @@ def port(patient: Patient) -> list[Finding]:
     """The port is free, or has this home's gateway behind it."""
     host, number = patient.settings.host, patient.settings.port
     running = running_at(patient)
-    if running is not None and number in {0, urlsplit(running).port}:
-        return ok("port", f"The gateway of this home answers at {running}.")
+    if running is not None:
+        other = "" if number in {0, urlsplit(running).port} else f" It was started with another port than {number}."
+        return ok("port", f"The gateway of this home answers at {running}.{other}")
     if number == 0:
         return ok("port", "Any free one is taken at the start.")
     try:
@@ -134,20 +124,39 @@ def _port_problem(host: str, number: int, error: OSError | UnicodeError) -> list
     )
 
 
-def sandbox() -> list[Finding]:
-    """Jobs can be locked in: bubblewrap is there, and the kernel lets it work."""
-    if shutil.which("bwrap") is None:
-        return warning("sandbox", "bubblewrap is not installed.", "Install it: apt install bubblewrap")
+def parts(patient: Patient) -> list[Finding]:
+    """What the running gateway says of its own parts; nothing where none runs, or does not let us in."""
+    running = running_at(patient)
+    if running is None:
+        return []
+    with contextlib.suppress(OSError, ValueError, KeyError, AttributeError, ConfigError, http.client.HTTPException):
+        where = urlsplit(running)
+        headers = {"Authorization": f"Bearer {read_token(patient.settings, patient.home)}"}
+        with contextlib.closing(http.client.HTTPConnection(where.hostname or "", where.port, timeout=5)) as connection:
+            connection.request("GET", "/api/status", headers=headers)
+            answer = connection.getresponse()
+            told = json.loads(answer.read())["parts"]
+        return [
+            finding
+            for name, part in told.items()
+            if part["state"] != "ok"
+            for finding in warning(f"part {name}", str(part["reason"]), "")
+        ]
+    return warning("parts", "The gateway that runs here does not tell how it is.", "Is its token the one of this home?")
+
+
+async def sandbox(patient: Patient) -> list[Finding]:
+    """A program can be locked in, as each job is."""
+    sandboxes = Sandboxes.of(patient.settings)
     try:
-        tried = subprocess.run(_SANDBOX, capture_output=True, text=True, timeout=10, check=False, env={})  # noqa: S603
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return failure("sandbox", f"bubblewrap can't be run: {error}.", "Look at its rights, or install it anew.")
-    if tried.returncode:
-        reason = (tried.stderr.strip().splitlines() or ["it gave no reason"])[-1]
-        return failure(
-            "sandbox",
-            f"bubblewrap does not work: {reason}.",
-            "Allow user namespaces (sysctl kernel.unprivileged_userns_clone=1; in a container: --security-opt "
-            "seccomp=unconfined).",
-        )
-    return ok("sandbox", "bubblewrap locks programs in.")
+        if sandboxes.off:
+            return ok("sandbox", "It is off (SANDBOX); no job is run.")
+        await sandboxes.working()
+        return ok("sandbox", f"{sandboxes.name} locks a program in.")
+    except SandboxUnavailable as error:
+        return warning("sandbox", "No job can be run.", error.message)
+    except OSError as error:
+        fix = "Is this a container or a namespace of users? It must let its users be made and given files."
+        return warning("sandbox", f"No job can be run: {error.strerror}.", fix)
+    finally:
+        await sandboxes.aclose()

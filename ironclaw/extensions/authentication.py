@@ -8,11 +8,11 @@ from yarl import URL
 
 from ironclaw.egress import socket_unless_metadata
 from ironclaw.errors import Unavailable
-from ironclaw.extensions.manifest import filled
-from ironclaw.extensions.plans import filled_secret, setting_values
+from ironclaw.extensions.plans import filled_secret, filled_url
 from ironclaw.extensions.schema import FoundTool
 from ironclaw.extensions.session import Plan, SecretRefused, open_session
 from ironclaw.extensions.store import Record
+from ironclaw.extensions.values import setting_values
 from ironclaw.redact import redact
 
 _TIMEOUT = 20.0
@@ -28,7 +28,7 @@ async def check(record: Record, plan: Plan, secrets: Mapping[str, str]) -> tuple
     if url is None:
         async with open_session(plan) as session:
             return await session.tools()
-    await _ask(record, URL(filled(url, setting_values(record))), secrets)
+    await _ask(record, URL(filled_url(url, setting_values(record))), secrets)
     return None
 
 

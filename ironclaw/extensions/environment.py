@@ -37,6 +37,9 @@ _PASSED_IN_ANY_CASE = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
 _PASSED_PREFIXES = ("pip_", "npm_config_")
 _LAST_LINES = 5
 
+GONE = "not_installed"
+"""The code of the error for an environment that is not there (any more: a backup, say, does not hold it)."""
+
 Progress = Callable[[str], None]
 
 
@@ -51,14 +54,24 @@ class Environment:
         """What the server may write."""
         return self._folder / "data"
 
+    @property
+    def programs(self) -> tuple[Path, ...]:
+        """What the server is made of."""
+        return self._folder / "python", self._folder / "node"
+
+    async def open(self) -> None:
+        """Make the folder that the server may write, where it is not there."""
+        await asyncio.to_thread(self.data.mkdir, mode=0o700, parents=True, exist_ok=True)
+
     async def make(self, manifest: Manifest, progress: Progress) -> None:
         """Install the package, in place of an environment before. Raises *Unavailable* with what is wrong and the fix."""
+        await self.open()
         await asyncio.to_thread(self._clear, "python", "node")
-        package = manifest.server.package or ""
+        packages = [manifest.server.package or "", *manifest.server.also]
         if manifest.server.kind == "python":
-            await self._make_python(package, progress)
+            await self._make_python(packages, progress)
         elif manifest.server.kind == "node":
-            await self._make_node(package, progress)
+            await self._make_node(packages, progress)
 
     async def delete(self) -> None:
         """Delete all of it, data too."""
@@ -86,39 +99,40 @@ class Environment:
     def _there(self, manifest: Manifest, path: Path | None) -> str:
         if path is None or not path.is_file():
             raise Unavailable(
-                f"The package of {manifest.name} is not installed as its manifest says. Remove the extension and install"
-                " it again."
+                f"The package of {manifest.name} is not there, or not as its manifest says. Install it anew:"
+                f" ironclaw extensions enable {manifest.name}",
+                code=GONE,
             )
         return str(path)
 
     def _clear(self, *names: str) -> None:
-        self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name in names:
             shutil.rmtree(self._folder / name, ignore_errors=True)
 
-    async def _make_python(self, package: str, progress: Progress) -> None:
+    async def _make_python(self, packages: Sequence[str], progress: Progress) -> None:
         place = self._folder / "python"
         if find_spec("pip") is None:
             raise Unavailable(
-                f"{package} needs pip, which this Python does not have. Install it: {sys.executable} -m ensurepip,"
+                f"{packages[0]} needs pip, which this Python does not have. Install it: {sys.executable} -m ensurepip,"
                 " or on Debian: apt install python3-pip python3-venv"
             )
         progress("making an environment")
         await _run([sys.executable, "-I", "-m", "venv", "--without-pip", str(place)], self._folder)
-        progress(f"installing {package}")
+        progress(f"installing {packages[0]}")
         pip = [sys.executable, "-I", "-m", "pip", "--python", str(place / "bin" / "python")]
         quiet = ["--quiet", "--disable-pip-version-check", "--no-input", "--only-binary", ":all:"]
-        await _run([*pip, "install", *quiet, package], self._folder)
+        await _run([*pip, "install", *quiet, *packages], self._folder)
 
-    async def _make_node(self, package: str, progress: Progress) -> None:
+    async def _make_node(self, packages: Sequence[str], progress: Progress) -> None:
         npm = shutil.which("npm")
         if npm is None:
-            raise Unavailable(f"{package} needs npm, which is not installed. {_NODE_FIX}")
+            raise Unavailable(f"{packages[0]} needs npm, which is not installed. {_NODE_FIX}")
         place = self._folder / "node"
-        await asyncio.to_thread(place.mkdir, mode=0o700, parents=True, exist_ok=True)
-        progress(f"installing {package}")
+        await asyncio.to_thread(place.mkdir, parents=True, exist_ok=True)
+        await asyncio.to_thread(place.chmod, 0o755)  # it is read by the user of the sandbox; the home above is closed
+        progress(f"installing {packages[0]}")
         quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel", "error"]
-        await _run([npm, "install", "--prefix", str(place), *quiet, package], self._folder)
+        await _run([npm, "install", "--prefix", str(place), *quiet, *packages], self._folder)
 
 
 _NODE_FIX = "Install Node.js 20 or newer. On Debian: apt install nodejs npm"
@@ -162,6 +176,7 @@ async def _run(argv: Sequence[str], folder: Path) -> None:
         env=_environment(),
         cwd=folder,
         start_new_session=True,
+        umask=0o022,
     )
     output = b""
     try:

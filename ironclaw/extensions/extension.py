@@ -7,9 +7,10 @@ import attrs
 
 from ironclaw.errors import IronclawError
 from ironclaw.events import Event
-from ironclaw.extensions.plans import origin_of, setting_values
+from ironclaw.extensions.plans import origin_of
 from ironclaw.extensions.running import RunningServer
 from ironclaw.extensions.store import Record
+from ironclaw.extensions.values import setting_values
 from ironclaw.tools import Tool
 
 State = Literal[

@@ -15,10 +15,13 @@ from ironclaw.database import Database
 from ironclaw.errors import Conflict, IronclawError, NotFound
 from ironclaw.events import AuthCompleted, AuthRequired, Event, ExtensionUpdated
 from ironclaw.extensions import authentication, store
+from ironclaw.extensions.confinement import in_words
+from ironclaw.extensions.environment import GONE
 from ironclaw.extensions.extension import Extension
 from ironclaw.extensions.manifest import from_mcp_servers
 from ironclaw.extensions.names import check_name
-from ironclaw.extensions.plans import clean_secrets, clean_settings, origin_of, plan_of, secret_key
+from ironclaw.extensions.planner import Planner
+from ironclaw.extensions.plans import clean_secrets, clean_settings, origin_of
 from ironclaw.extensions.preparation import Preparation
 from ironclaw.extensions.registry import Listed, Registry
 from ironclaw.extensions.running import RunningServer
@@ -28,6 +31,7 @@ from ironclaw.extensions.store import Record
 from ironclaw.extensions.tools import make_tools
 from ironclaw.hub import Hub
 from ironclaw.redact import redact
+from ironclaw.sandbox.choice import Sandboxes
 from ironclaw.secretbox import SecretBox
 from ironclaw.tools import Tool, ToolContext
 
@@ -37,20 +41,25 @@ _MOST = 100
 class Extensions:
     """The extensions of one gateway. Made by `open()`, ended by `aclose()`."""
 
-    def __init__(self, database: Database, hub: Hub, box: SecretBox, home: Path, *, idle: float) -> None:
+    def __init__(
+        self, database: Database, hub: Hub, box: SecretBox, home: Path, sandboxes: Sandboxes, *, idle: float
+    ) -> None:
         self._database = database
         self._hub = hub
-        self._box = box
+        self._sandboxes = sandboxes
         self._folder = home / "extensions"
         self._idle = idle
         self._known: dict[str, Extension] = {}
         self._preparation = Preparation(self._folder, self._keep, self._tell, self._try)
+        self._planner = Planner(box, sandboxes, self._preparation)
         self.registry = Registry(self._folder)
 
     @classmethod
-    async def open(cls, database: Database, hub: Hub, box: SecretBox, home: Path, *, idle: float) -> "Extensions":
+    async def open(
+        cls, database: Database, hub: Hub, box: SecretBox, home: Path, sandboxes: Sandboxes, *, idle: float
+    ) -> "Extensions":
         """What is installed. Nothing is started: that is done when a tool is first called."""
-        self = cls(database, hub, box, home, idle=idle)
+        self = cls(database, hub, box, home, sandboxes, idle=idle)
         for record in await database.read(store.read_all):
             self._known[record.name] = self._extension(record)
         return self
@@ -89,6 +98,10 @@ class Extensions:
             and one.state in {"failed", "install_failed", "needs_token"}
         ]
 
+    def confinement(self, extension: Extension) -> str:
+        """In what its server runs, in words."""
+        return in_words(extension.record, self._sandboxes)
+
     def summary(self) -> str | None:
         """How many there are, in a few words; None for none."""
         running = sum(one.server.is_running for one in self._known.values())
@@ -124,8 +137,7 @@ class Extensions:
         given = {name: value for name, value in pasted.secrets.items() if value}
         secrets = clean_secrets(manifest, given)
         record = Record(source="pasted", manifest=manifest, enabled=False, installed_at=store.now())
-        for name, value in secrets.items():
-            await self._box.put(secret_key(record.name, name), value, origin=origin_of(record))
+        await self._planner.keep(record, secrets)
         return await self._add(attrs.evolve(record, secrets=frozenset(secrets)))
 
     async def _add(self, record: Record) -> Extension:
@@ -181,8 +193,7 @@ class Extensions:
         async with extension.changing:
             self._known.pop(name, None)
             await extension.server.aclose()
-            for secret in extension.record.manifest.secrets:
-                await self._box.forget(secret_key(name, secret.name))
+            await self._planner.forget(extension.record)
             await self._database.write(lambda db: store.delete(db, name))
             await self._preparation.environment(name).delete()
         self._hub.publish(ExtensionUpdated(name=name, state="removed", enabled=False, authenticated=False))
@@ -202,8 +213,7 @@ class Extensions:
             kept = {one: value for one, value in old.settings.items() if one not in settings}
             record = attrs.evolve(old, settings={**kept, **clean})
             if origin_of(record) != origin_of(old):
-                for secret in old.secrets:
-                    await self._box.forget(secret_key(name, secret))
+                await self._planner.forget(old)
                 record = attrs.evolve(record, secrets=frozenset(), checked=None)
             await extension.server.stop()
             extension.failure, extension.refused = None, False
@@ -229,8 +239,7 @@ class Extensions:
             failure: IronclawError | None = None
             if tried.is_complete:
                 record, failure = await self._checked(record, secrets)
-            for one, value in secrets.items():
-                await self._box.put(secret_key(name, one), value, origin=origin_of(record))
+            await self._planner.keep(record, secrets)
             await extension.server.stop()
             extension.server.forgive()
             extension.refused, extension.failure = False, failure
@@ -244,8 +253,7 @@ class Extensions:
     async def _checked(self, record: Record, secrets: Mapping[str, str]) -> tuple[Record, IronclawError | None]:
         """The record after the check, and why there was none."""
         try:
-            known = {**await self._secrets(record), **secrets}
-            plan = plan_of(record, self._preparation.environment(record.name), known)
+            plan, known = await self._planner.plan(record, secrets)
             tools = await authentication.check(record, plan, known)
         except SecretRefused as error:
             self._hub.publish(_auth_required(record, error.message))
@@ -281,9 +289,17 @@ class Extensions:
         try:
             await extension.server.start()
         except IronclawError as error:
-            self._note(extension, error)
+            await self._note(extension, error)
             raise
         extension.failure = None
+        if not extension.authenticated:  # its manifest names another check, which could not be made before
+            record, failure = await self._checked(extension.record, {})
+            await self._keep(extension, record)
+            if failure is not None:
+                await self._note(extension, failure)
+                raise failure
+            self._hub.publish(AuthCompleted(name=extension.name))
+            self._tell(extension)
 
     async def _call(
         self, extension: Extension, context: ToolContext, tool: str, arguments: Mapping[str, Any]
@@ -291,23 +307,24 @@ class Extensions:
         try:
             answer = await extension.server.call(tool, arguments, extension.record.manifest.tools.timeout)
         except IronclawError as error:
-            self._note(extension, error, context.thread_id)
-            await self._kept_refusal(extension)
+            await self._note(extension, error, context.thread_id)
             raise
         extension.failure = None
         return answer
 
-    def _note(self, extension: Extension, error: IronclawError, thread_id: str | None = None) -> None:
+    async def _note(self, extension: Extension, error: IronclawError, thread_id: str | None = None) -> None:
         """Remember why it can't be used; a secret that is not taken any more is asked for."""
         extension.failure = error
+        record = extension.record
         if isinstance(error, SecretRefused) and error.is_final:
             extension.refused = True
-            self._hub.publish(_auth_required(extension.record, error.message, thread_id))
+            record = attrs.evolve(record, checked=None)
+            self._hub.publish(_auth_required(record, error.message, thread_id))
+        if error.code == GONE:
+            record = attrs.evolve(record, prepared=False)
+        if record != extension.record:
+            await self._keep(extension, record)
         self._tell(extension)
-
-    async def _kept_refusal(self, extension: Extension) -> None:
-        if extension.refused and extension.record.checked is not None:
-            await self._keep(extension, attrs.evolve(extension.record, checked=None))
 
     async def _started(self, extension: Extension, tools: tuple[FoundTool, ...]) -> None:
         record = extension.record
@@ -325,8 +342,7 @@ class Extensions:
 
     def _extension(self, record: Record) -> Extension:
         async def make_plan() -> Plan:
-            current = extension.record
-            return plan_of(current, self._preparation.environment(current.name), await self._secrets(current))
+            return (await self._planner.plan(extension.record))[0]
 
         async def on_start(tools: tuple[FoundTool, ...]) -> None:
             await self._started(extension, tools)
@@ -350,15 +366,6 @@ class Extensions:
         extension.record = record
         if record.tools != listed:
             self._set_tools(extension)
-
-    async def _secrets(self, record: Record) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for secret in record.manifest.secrets:
-            if secret.name in record.secrets:
-                value = await self._box.get(secret_key(record.name, secret.name), origin=origin_of(record))
-                if value is not None:
-                    found[secret.name] = value
-        return found
 
     def _tell(self, extension: Extension) -> None:
         news = self._news(extension)

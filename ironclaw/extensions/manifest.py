@@ -69,18 +69,20 @@ class Server:
     `http`: at *url* (streamable HTTP). `python` and `node`: the *package* gets an environment of its own, whose *command*
     is run with *args* (`node` without one: the package's only one). `command`: *command* is run as it is. *env* are
     variables without secret, *folders* what it may write, *reads* what it may only read, *hosts* what it may reach (`*`:
-    any; empty: none).
+    any; empty: none). *sandbox* false: it can't run in one. *also* are packages that are installed along (`mcp<2`).
     """
 
     kind: Kind
     url: str | None = None
     package: str | None = None
+    also: list[str] = attrs.Factory(list)
     command: str | None = None
     args: list[str] = attrs.Factory(list)
     env: dict[str, str] = attrs.Factory(dict)
     folders: list[str] = attrs.Factory(list)
     reads: list[str] = attrs.Factory(list)
     hosts: list[str] = attrs.Factory(list)
+    sandbox: bool = True
 
 
 @attrs.frozen(kw_only=True)
@@ -135,9 +137,11 @@ class Manifest:
         """
         server = self.server
         variables = sorted({*server.env, *(one.env or one.header or "" for one in self.secrets)})
-        what = [server.url or ""] if server.kind == "http" else [*filter(None, [server.command]), *server.args]
-        argv = [_shown(one, values) for one in what]
-        return {"kind": server.kind, "package": server.package, "argv": argv, "variables": variables}
+        words = [server.url or ""] if server.kind == "http" else [*filter(None, [server.command]), *server.args]
+        argv = [_shown(one, values) for one in words]
+        package = " ".join([server.package, *server.also]) if server.package else None
+        what = {"kind": server.kind, "package": package, "argv": argv, "variables": variables}
+        return {**what, "sandbox": server.sandbox and server.kind != "http"}
 
     def confirmation(self) -> str:
         """The hash of what `preview` shows without values."""
@@ -181,8 +185,8 @@ def _server_problems(manifest: Manifest) -> Iterator[str]:
     if not server.command and server.kind != "node":
         yield "`command` is missing."
     pattern = {"python": _PYTHON_PACKAGE, "node": _NODE_PACKAGE}.get(server.kind)
-    if pattern is not None and not pattern.fullmatch(server.package or ""):
-        yield f"`package` must name one package of {'PyPI' if server.kind == 'python' else 'npm'}."
+    if pattern is not None and not all(map(pattern.fullmatch, [server.package or "", *server.also])):
+        yield f"`package` must name a package of {'PyPI' if server.kind == 'python' else 'npm'}."
     if manifest.needs_environment and "/" in (server.command or ""):
         yield "`command` must be a program of the package, without a folder."
     if len(server.args) > _MOST or len(server.env) > _MOST:
@@ -315,27 +319,34 @@ def _pasted_command(entry: Mapping[str, Any]) -> Server:
         return _uvx(literals)
     if command == "npx":
         return _npx(literals)
-    return Server(kind="command", command=command, args=literals, hosts=["*"])
+    # A program of this machine: nobody has said what it needs, and much of it (docker) can't run in a sandbox.
+    return Server(kind="command", command=command, args=literals, hosts=["*"], sandbox=False)
 
 
 def _uvx(args: list[str]) -> Server:
     if args[:1] == ["--from"] and len(args) > 2:
-        return Server(kind="python", package=args[1], command=args[2], args=args[3:], hosts=["*"])
+        return Server(
+            kind="python", package=args[1], command=args[2], args=args[3:], folders=_paths(args[3:]), hosts=["*"]
+        )
     if not args or args[0].startswith("-"):
         raise Invalid(
             "Of uvx only `uvx PACKAGE ...` and `uvx --from PACKAGE COMMAND ...` are known.", field="mcpServers"
         )
     package = args[0].replace("@latest", "").replace("@", "==")
-    return Server(
-        kind="python", package=package, command=re.split(r"[\[=<>!~@]", args[0])[0], args=args[1:], hosts=["*"]
-    )
+    command = re.split(r"[\[=<>!~@]", args[0])[0]
+    return Server(kind="python", package=package, command=command, args=args[1:], folders=_paths(args[1:]), hosts=["*"])
 
 
 def _npx(args: list[str]) -> Server:
     rest = [one for one in args if one not in {"-y", "--yes"}] if args[:1] in (["-y"], ["--yes"]) else args
     if not rest or rest[0].startswith("-"):
         raise Invalid("Of npx only `npx -y PACKAGE ...` is known.", field="mcpServers")
-    return Server(kind="node", package=rest[0], args=rest[1:], hosts=["*"])
+    return Server(kind="node", package=rest[0], args=rest[1:], folders=_paths(rest[1:]), hosts=["*"])
+
+
+def _paths(args: list[str]) -> list[str]:
+    """The whole paths among arguments: who confirms a command with a folder in it lets it write there."""
+    return [one for one in args if one.startswith("/") and one != "/"]
 
 
 # Filling in

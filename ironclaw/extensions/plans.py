@@ -7,25 +7,19 @@ from pathlib import Path
 from yarl import URL
 
 from ironclaw.errors import Invalid
+from ironclaw.extensions.confinement import confinement
 from ironclaw.extensions.environment import Environment
-from ironclaw.extensions.manifest import DATA, Manifest, Setting, filled, http_url, places
+from ironclaw.extensions.manifest import Manifest, Setting, filled, http_url, places
 from ironclaw.extensions.session import HttpPlan, Plan, StdioPlan
 from ironclaw.extensions.store import Record
+from ironclaw.extensions.values import filled_values, setting_values
+from ironclaw.sandbox.choice import Sandboxes
+from ironclaw.sandbox.protocol import HOME as SANDBOX_HOME
+from ironclaw.sandbox.protocol import PATH
 
 _LONGEST_SETTING = 4000
 _LONGEST_SECRET = 8000
 _SHORTEST_SECRET = 6  # what is shorter can't be masked: it would mask ordinary words
-_PATH = "/usr/local/bin:/usr/bin:/bin"
-
-
-def default_values(manifest: Manifest) -> dict[str, str]:
-    """The settings that have a default."""
-    return {one.name: one.default for one in manifest.settings if one.default}
-
-
-def setting_values(record: Record) -> dict[str, str]:
-    """Each setting that has a value: what a person set, else its default."""
-    return {**default_values(record.manifest), **{name: value for name, value in record.settings.items() if value}}
 
 
 def origin_of(record: Record) -> str:
@@ -45,21 +39,33 @@ def secret_key(name: str, secret: str) -> str:
     return f"extension/{name}/{secret}"
 
 
-def plan_of(record: Record, environment: Environment, secrets: Mapping[str, str]) -> Plan:
-    """How the server is started or reached. Raises *Invalid* and *Unavailable* with what a person can do."""
+def plan_of(record: Record, environment: Environment, secrets: Mapping[str, str], sandboxes: Sandboxes | None) -> Plan:
+    """How the server is started or reached; in one of *sandboxes*, if there are any.
+
+    Raises *Invalid* and *Unavailable* with what a person can do.
+    """
     manifest = record.manifest
-    values = {**setting_values(record), DATA: str(environment.data)}
+    values = filled_values(record, environment.data if sandboxes is None else Path(SANDBOX_HOME))
     placed = {one.name: filled_secret(one.format, secrets[one.name]) for one in manifest.secrets if one.name in secrets}
     if manifest.server.kind == "http":
-        url = http_url(filled(manifest.server.url or "", values), "url")
+        url = http_url(filled_url(manifest.server.url or "", values), "url")
         headers = {one.header or "": placed[one.name] for one in manifest.secrets if one.name in placed}
         return HttpPlan(record.name, url, headers)
     variables = {one.env or "": placed[one.name] for one in manifest.secrets if one.name in placed}
+    argv = environment.argv(manifest)
     return StdioPlan(
         record.name,
-        (*environment.argv(manifest), *_arguments(manifest, values)),
-        {**_base_environment(environment), **_variables(manifest, values), **variables},
-        str(environment.data),
+        (*argv, *_arguments(manifest, values)),
+        {**_base_environment(environment, sandboxes), **_variables(manifest, values), **variables},
+        environment.data,
+        None if sandboxes is None else confinement(record, environment, argv, sandboxes),
+    )
+
+
+def filled_url(template: str, values: Mapping[str, str]) -> str:
+    """An address; where more comes behind a place, a slash at the end of its value is not doubled."""
+    return filled(
+        template, {name: value.rstrip("/") if f"{{{name}}}/" in template else value for name, value in values.items()}
     )
 
 
@@ -92,10 +98,14 @@ def _variables(manifest: Manifest, values: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _base_environment(environment: Environment) -> dict[str, str]:
-    """What every program needs; nothing of the gateway's own environment but the language and where programs are."""
+def _base_environment(environment: Environment, sandboxes: Sandboxes | None) -> dict[str, str]:
+    """What every program needs; nothing of the gateway's own environment but the language, the zone and where programs are.
+
+    A sandbox brings its own home and its own places for programs.
+    """
     inherited = {name: os.environ[name] for name in ("LANG", "LC_ALL", "TZ") if name in os.environ}
-    return {"PATH": os.environ.get("PATH", _PATH), "HOME": str(environment.data), **inherited}
+    own = {"PATH": os.environ.get("PATH", PATH), "HOME": str(environment.data)} if sandboxes is None else {}
+    return {**own, **inherited}
 
 
 # What a person gives

@@ -1,6 +1,7 @@
 """What is done for an extension in the background: its environment is made, and its tools are listed a first time."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
@@ -37,6 +38,7 @@ class Preparation:
         self._tell = tell
         self._attempt = attempt
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._tried: dict[str, asyncio.Event] = {}
 
     def environment(self, name: str) -> Environment:
         """The folder of an extension."""
@@ -47,19 +49,26 @@ class Preparation:
         name = extension.name
         if name in self._tasks or not (extension.record.enabled or _must_make(extension)):
             return
+        if _must_make(extension):
+            extension.phase = "installing"  # from now on: whoever asks next must not take it for a failure
+        self._tried[name] = asyncio.Event()
         task = self._tasks[name] = asyncio.create_task(_logged(name, self._prepare(extension)), name=f"prepare {name}")
 
         def forget(ended: "asyncio.Task[None]") -> None:
+            extension.phase = None  # also when it was ended before it began
             if self._tasks.get(name) is ended:
                 del self._tasks[name]
+                self._tried.pop(name).set()
 
         task.add_done_callback(forget)
 
     async def wait(self, name: str, timeout: float) -> None:
-        """Wait until it is prepared, at most *timeout* seconds."""
-        task = self._tasks.get(name)
-        if task is not None and timeout > 0:
-            await asyncio.wait([task], timeout=timeout)
+        """Wait until it was prepared and tried once, at most *timeout* seconds."""
+        tried = self._tried.get(name)
+        if tried is not None and timeout > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(timeout):
+                    await tried.wait()
 
     async def stop(self, name: str) -> None:
         """Leave it as it is."""
@@ -78,7 +87,8 @@ class Preparation:
             return
         for pause in (0.0, *_AGAIN):
             await asyncio.sleep(pause)
-            if not extension.is_offered or extension.record.tools is not None or not is_sdk_installed():
+            known = extension.record.tools is not None and extension.authenticated
+            if known or not extension.is_offered or not is_sdk_installed():
                 return
             try:
                 await self._attempt(extension)
@@ -86,6 +96,7 @@ class Preparation:
                 return
             except IronclawError as error:
                 log.info("The extension %s could not be tried: %s", extension.name, error.message)
+                self._tried[extension.name].set()
             else:
                 return
 
@@ -96,7 +107,7 @@ class Preparation:
             extension.phase = phase
             self._tell(extension)
 
-        tell("installing")
+        self._tell(extension)
         try:
             await self.environment(extension.name).make(extension.record.manifest, tell)
         except IronclawError as error:

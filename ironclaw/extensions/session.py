@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -15,6 +16,7 @@ from ironclaw import codec
 from ironclaw.errors import Invalid, IronclawError, Unavailable
 from ironclaw.extensions.schema import MOST_TOOLS, FoundTool, found_tool
 from ironclaw.redact import redact
+from ironclaw.sandbox.choice import Sandboxes
 from ironclaw.version import __version__
 
 if TYPE_CHECKING:
@@ -47,13 +49,27 @@ class HttpPlan:
 
 
 @attrs.frozen
+class Confinement:
+    """In which sandbox a server runs, and what of the machine it sees beside its own folder."""
+
+    sandboxes: Sandboxes = attrs.field(repr=False)
+    readable: tuple[Path, ...]
+    writable: tuple[Path, ...]
+    network: bool
+
+
+@attrs.frozen
 class StdioPlan:
-    """How a server is started: *environment* is all that it gets, secrets too; *folder* is where it runs."""
+    """How a server is started: *environment* is all that it gets, secrets too; *folder* is where it runs and may write.
+
+    *confinement* None: without a sandbox.
+    """
 
     name: str
     argv: tuple[str, ...]
     environment: Mapping[str, str] = attrs.field(repr=False)
-    folder: str
+    folder: Path
+    confinement: Confinement | None = None
 
 
 Plan = HttpPlan | StdioPlan
@@ -76,7 +92,10 @@ class Refusals:
 
 def is_sdk_installed() -> bool:
     """Whether the SDK is there. Loads nothing."""
-    return find_spec("mcp") is not None
+    try:
+        return find_spec("mcp") is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def require_sdk_installed() -> None:

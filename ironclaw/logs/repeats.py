@@ -1,7 +1,5 @@
 """Keeps the same line from filling the log: after some within a while the rest are only counted, and told in one line."""
 
-import attrs
-
 from ironclaw.logs.lines import LogLine
 
 _WHILE = 10.0  # seconds
@@ -9,12 +7,14 @@ _FREE = 20  # times that the same line is written within a while
 _MOST_KEPT = 500
 
 
-@attrs.define
 class _Seen:
-    until: float
-    last: LogLine
-    written: int = 1
-    more: int = 0
+    __slots__ = ("last", "more", "until", "written")
+
+    def __init__(self, until: float, last: LogLine) -> None:
+        self.until = until
+        self.last = last
+        self.written = 1
+        self.more = 0
 
 
 class Repeats:

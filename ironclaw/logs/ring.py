@@ -110,6 +110,8 @@ class LogRing:
                 self._scheduled = False  # the loop has ended, and with it all clients
 
     def _after(self, id_: int) -> list[LogLine]:
+        if id_ > self._newest():  # of another process, whose clock was ahead
+            id_ = 0
         return list(merge(self._others.after(id_), self._grave.after(id_), key=attrgetter("id")))
 
     def last(self, count: int, wanted: Wanted, after: int = 0) -> list[LogLine]:
@@ -146,13 +148,14 @@ class LogRing:
     def _deliver(self) -> None:
         """Give the clients what has come since the last time."""
         with self._lock:
-            lines = self._after(self._told)
+            lines = self._after(self._told) if self._newest() > self._told else []
             missed, self._coming = self._coming - len(lines), 0
             self._told = lines[-1].id if lines else self._told
             self._scheduled = False
             groups = [(frames, wanted, tuple(clients)) for (frames, wanted), clients in self._groups.items()]
-        if missed > 0:
-            lines = [own_line(logging.WARNING, f"{missed} lines are not shown here: they came too fast"), *lines]
+        if missed > 0 and lines:
+            notice = own_line(logging.WARNING, f"{missed} lines are not shown here: they came too fast")
+            lines = [attrs.evolve(notice, id=lines[0].id - 1), *lines]  # an id of those that are missing
         for frames, wanted, clients in groups:
             chosen = [line for line in lines if wanted(line)]
             if chosen:

@@ -38,14 +38,14 @@ class _GuestWriter(LogWriter):
         return False
 
 
-@attrs.define
 class _Process:
     """What of the log this process has. *found* is our loggers' level before somebody has set one."""
 
-    writer: LogWriter | None = None
-    installed: bool = False
-    file: FileSink | None = None
-    found: int | None = None
+    def __init__(self) -> None:
+        self.writer: LogWriter | None = None
+        self.installed = False
+        self.file: FileSink | None = None
+        self.found: int | None = None
 
 
 _process = _Process()

@@ -85,9 +85,9 @@ class Stderr:
                     return False
                 self._held = self._held[os.write(self._descriptor, self._held[:_PIECE]) :]
             except OSError as error:
-                self._held = b""
-                if error.errno in _PASSING:
-                    self._lost += 1  # the disk may have room again
+                lost, self._held = self._held.count(b"\n"), b""
+                if error.errno in _PASSING:  # the disk may have room again
+                    self._lost += lost
                 else:
                     self._gone = True
                     give_up_stderr()
@@ -154,11 +154,17 @@ class FileSink:
             self.failure, self.lost = None, 0
 
     def _put(self, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            written = os.write(self._descriptor, view)
-            self._size += written
-            view = view[written:]
+        view, before = memoryview(data), self._size
+        try:
+            while view:
+                written = os.write(self._descriptor, view)
+                self._size += written
+                view = view[written:]
+        except OSError:
+            with contextlib.suppress(OSError):  # what was written of it may end in the middle of a line
+                os.ftruncate(self._descriptor, before)
+                self._size = before
+            raise
 
     def _fit(self, coming: int) -> None:
         now = time.monotonic()

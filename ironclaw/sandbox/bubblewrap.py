@@ -169,6 +169,7 @@ class Bubblewrap:
             *("--proc", "/proc", "--dev", "/dev", "--size", scratch, "--tmpfs", "/dev/shm", "--remount-ro", "/dev"),  # noqa: S108
             *("--size", scratch, "--tmpfs", "/tmp"),  # noqa: S108
             *mounts.readable((*self._readable, *program.readable)),
+            *mounts.writable(program.writable),
             *mounts.folder(program.folder),
             *("--remount-ro", "/", "--chdir", HOME, *variables),
         ]
@@ -188,6 +189,10 @@ class _Mounts:
     def readable(self, paths: Iterable[Path]) -> list[str]:
         """What may be read, at its own path."""
         return [part for path in paths for part in ("--ro-bind", self._source(path), str(path))]
+
+    def writable(self, paths: Iterable[Path]) -> list[str]:
+        """What may be changed, at its own path."""
+        return [part for path in paths for part in ("--bind", self._source(path), str(path))]
 
     def optional(self, paths: Iterable[str]) -> list[str]:
         """The same for what need not be there."""

@@ -40,8 +40,9 @@ class Limits:
 class Program:
     """What is to run: *argv*, looked up in the sandbox's own PATH, with *folder* as its home and current folder.
 
-    The folder is the only thing that it can change. *env* is its whole environment beside PATH, HOME, LANG and TMPDIR.
-    *network*: it may use the host's. *readable* are more files or folders of the host that it may read, at their own path.
+    It can change that folder and the folders *writable*. *env* is its whole environment beside PATH, HOME, LANG and TMPDIR.
+    *network*: it may use the host's. *readable* are more files or folders of the host that it may read; both are at their
+    own path.
     *stdin*: it gets a pipe, else nothing to read. *errors*: its stderr is a stream of its own, else part of stdout.
     """
 
@@ -51,6 +52,7 @@ class Program:
     env: Mapping[str, str] = MappingProxyType({})
     network: bool = False
     readable: tuple[Path, ...] = ()
+    writable: tuple[Path, ...] = ()
     stdin: bool = False
     errors: bool = False
 

@@ -17,12 +17,11 @@ from ironclaw.errors import Invalid
 from ironclaw.redact import printable
 from ironclaw.skills import document
 from ironclaw.skills.folder import limits
-from ironclaw.skills.models import MAIN, MOST_BYTES, MOST_DEPTH, MOST_FILE, MOST_FILES, Package
+from ironclaw.skills.models import MAIN, MOST_ARCHIVE, MOST_BYTES, MOST_DEPTH, MOST_FILE, MOST_FILES, Package
 
 if TYPE_CHECKING:
     from zipfile import ZipInfo
 
-MOST_ARCHIVE = 10 * 1024 * 1024
 _MOST_ENTRIES = 1000  # of a whole repository around the skill
 _MOST_UNFOLDED = 4 * MOST_BYTES
 _MOST_DIRECTORY = 256 * 1024

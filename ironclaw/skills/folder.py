@@ -4,6 +4,7 @@ Hidden files are left out everywhere. No file gets the right to be run, and noth
 """
 
 import contextlib
+import logging
 import os
 import secrets
 import shutil
@@ -17,6 +18,8 @@ from ironclaw.redact import printable
 from ironclaw.skills import document
 from ironclaw.skills.models import MAIN, MOST_BYTES, MOST_DEPTH, MOST_FILE, MOST_FILES, Package
 
+log = logging.getLogger(__name__)
+
 Signature = tuple[tuple[str, files.Mark], ...]
 """Tells whether a folder is still the same, without reading its files."""
 
@@ -25,13 +28,16 @@ _OLD = ".old-"
 
 
 def names_in(parent: Path) -> list[str]:
-    """The folders in *parent* that are not hidden, sorted; none where there is no such folder."""
+    """The folders in *parent* that are not hidden, sorted; none where there is no such folder that can be read."""
     try:
         with os.scandir(parent) as found:
             return sorted(
                 one.name for one in found if not one.name.startswith(".") and (one.is_dir() or one.is_symlink())
             )
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        log.warning("The folder of skills, %s, can't be read: %s", parent, error.strerror)
         return []
 
 

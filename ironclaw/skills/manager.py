@@ -79,11 +79,14 @@ class SkillManager:
         """One skill that is on this machine, whole. Raises *NotFound*, or *Invalid* for one that can't be read."""
         return await self._detail(await self._entry(name))
 
-    async def preview(self, wanted: Wanted) -> SkillDetail:
-        """What would be installed, and what was found in it; nothing is kept. Raises as `install`."""
+    async def preview(self, wanted: Wanted, *, update: bool = False) -> SkillDetail:
+        """What would be installed, and what was found in it; nothing is kept. Raises as `install`.
+
+        A name that is known here is shown as it is here; with *update* what the index has in place of an installed one.
+        """
         if wanted.is_listed:
             entry = (await self._look()).entries.get(names.check_name(wanted.name or ""))
-            if entry is not None:
+            if entry is not None and (entry.source != "installed" or not update):
                 return await self._detail(entry)
         fetched = await sources.fetch(self._egress, self._index, wanted)
         look = await self._look()
@@ -100,9 +103,10 @@ class SkillManager:
         """Those that the agent may use now, by name."""
         async with self._lock:
             records = await self._loaded()
-            entries = await asyncio.to_thread(self._shelf.enabled, records)
-            await self._disable_changed(entries)
-        return entries
+            if not records and not await asyncio.to_thread(self._shelf.has_own):
+                return {}  # as on most homes: nothing is read
+            look = await self._looked(records)
+        return {name: entry for name, entry in look.entries.items() if entry.state == "enabled"}
 
     async def use(self, name: str) -> Entry:
         """An enabled skill, its files read now. Raises *NotFound*, or *Conflict* for one that may not be used."""

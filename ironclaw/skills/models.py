@@ -18,6 +18,7 @@ MOST_FILE = 1024 * 1024
 MOST_BYTES = 5 * 1024 * 1024
 MOST_FILES = 100
 MOST_DEPTH = 8
+MOST_ARCHIVE = 10 * 1024 * 1024
 
 
 @attrs.frozen(kw_only=True)

@@ -26,7 +26,7 @@ from ironclaw.egress import Egress, web_url
 from ironclaw.errors import Forbidden, Invalid, IronclawError, TooLarge, Unavailable
 from ironclaw.redact import printable
 from ironclaw.skills import names
-from ironclaw.skills.archive import MOST_ARCHIVE
+from ironclaw.skills.models import MOST_ARCHIVE
 
 log = logging.getLogger(__name__)
 

@@ -121,11 +121,9 @@ class Shelf:
         problems = [*self._add_own(entries, records)]
         return Look(entries, problems)
 
-    def enabled(self, records: Mapping[str, Record]) -> Mapping[str, Entry]:
-        """Only those that are enabled; nothing is read while there is none but the builtin ones."""
-        if not records and not folder.names_in(self.own):
-            return {}
-        return {name: one for name, one in self.look(records).entries.items() if one.state == "enabled"}
+    def has_own(self) -> bool:
+        """Whether there is any folder of the person's own."""
+        return bool(folder.names_in(self.own))
 
     def _add_own(self, entries: dict[str, Entry], records: Mapping[str, Record]) -> Iterator[Problem]:
         for name in folder.names_in(self.own):

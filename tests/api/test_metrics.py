@@ -151,7 +151,7 @@ MODEL = {"provider": "scripted", "model": "scripted-1", "scope": "thread"}
 async def test_what_is_open_what_waits_and_what_is_not_well_is_shown(serve: Serve, settings: Settings) -> None:  # noqa: F811
     hold = asyncio.Event()
     served = await serve(attrs.evolve(settings, max_turns=1, heartbeat=0.1), llm=ScriptedModel([hold]))
-    served.gateway.services.status.add_part("sandbox", lambda: PartStatus("degraded", "None here."))
+    served.gateway.services.status.add_part("garden", lambda: PartStatus("degraded", "None here."))
     await served.ask(f"GET /api/chat/events HTTP/1.1\r\nAccept: {NDJSON}")
     for thread in ("one", "two", "three"):
         await served.gateway.services.chat.accept("x", thread_id=thread)
@@ -170,7 +170,7 @@ async def test_what_is_open_what_waits_and_what_is_not_well_is_shown(serve: Serv
     assert value(samples, "queue_depth", queue="messages") == 2
     assert value(samples, "queue_depth", queue="database") >= 0
     assert value(samples, "jobs_running") == 0
-    assert value(samples, "part_ok", part="sandbox") == 0
+    assert value(samples, "part_ok", part="garden") == 0
     assert value(samples, "part_ok", part="database") == 1
     assert value(samples, "log_lines_dropped_total") >= 0
     hold.set()

@@ -1,12 +1,14 @@
 """The routes of skills: the contract's two calls, and what an install, an edit and a removal leave behind."""
 
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from aiohttp.test_utils import TestClient
 from chat_calls import MakeClient
 from gateway_process import GatewayProcess
 from skill_calls import EVIL, ask, base64_of, install, refused, text, tree, zip_of
+from yarl import URL
 
 from ironclaw.settings import Settings
 
@@ -185,6 +187,71 @@ async def test_removing_an_own_skill_keeps_its_folder_aside(client: TestClient, 
     await install(client)
     await ask(client, "DELETE", "sourdough")
     assert tree(settings.home / "skills/.installed") == {}
+
+
+BAD_NAMES = (
+    *(
+        "../../x",
+        "/etc",
+        ".git",
+        "-rf",
+        "x" * 300,
+        "p\u0443thon-debugger",
+        "a b",
+        "A",
+        "a--b",
+        "a/b",
+        "con\0",
+        "",
+        "..",
+    ),
+    *("list", "install", "registry", "search", "preview", "%2e%2e", "a\\b", "~", "caf\u00e9"),
+)
+
+
+async def test_s76_a_name_that_is_none_is_refused_before_anything_is_touched(
+    client: TestClient, settings: Settings
+) -> None:
+    assert settings.home
+    for name in BAD_NAMES:
+        for route in ("install", "preview"):
+            error = await refused(client, "POST", route, {"name": name}, 422, "invalid")
+            assert error["field"] == "name"
+        await refused(client, "POST", "install", {"name": name, "content": text()}, 422, "invalid")
+        if name not in {"", ".."}:  # those are other paths
+            path = quote(name, safe="")
+            for method, route in (("GET", path), ("PUT", path), ("DELETE", path), ("POST", f"{path}/enable")):
+                body = {"content": text()} if method == "PUT" else {}
+                response = await client.request(method, URL(f"/api/skills/{route}", encoded=True), json=body)
+                assert response.status in {200, 404, 405, 422}, name
+                assert response.status != 200 or name in {"list", "search"}
+    assert not (settings.home / "skills").exists()
+
+
+async def test_s79_nothing_from_elsewhere_takes_the_name_of_a_builtin_or_own_skill(client: TestClient) -> None:
+    await ask(client, "PUT", "mine", {"content": text("mine")})
+    for name in ("journal", "mine"):
+        await refused(client, "POST", "install", {"content": text(name), "update": True}, 409, "taken")
+    for name in ("j0urnal", "journai", "python-debuger", "backup-checks"):
+        await refused(client, "POST", "install", {"content": text(name)}, 403, "lookalike")
+    assert (await ask(client, "GET", "journal"))["skill"]["source"] == "builtin"
+
+
+async def test_s79_installing_and_enabling_runs_nothing_and_grants_nothing(
+    client: TestClient, settings: Settings, tmp_path: Path
+) -> None:
+    assert settings.home
+    mark = tmp_path / "ran"
+    script = f"#!/bin/sh\ntouch {mark}\n"
+    contents = {f"x/{name}": script for name in ("install.sh", "setup.py", "__init__.py", "hooks/post-install")}
+    contents["x/SKILL.md"] = text(allowed_tools="FileWrite Shell", hooks="{post-install: install.sh}")
+    item = await ask(client, "POST", "install", {"archive": base64_of(zip_of(contents))})
+    enabled = await ask(client, "POST", "sourdough/enable", {"hash": item["hash"]})
+    assert (enabled["allowed_tools"], enabled["tools"]) == (["FileWrite", "Shell"], "read")
+    kept = settings.home / "skills/.installed/sourdough"
+    assert (kept / "install.sh").read_text() == script
+    assert [path for path in kept.rglob("*") if path.is_file() and path.stat().st_mode & 0o111] == []
+    assert not mark.exists()
 
 
 async def test_what_is_asked_for_in_two_ways_or_none_is_refused(client: TestClient) -> None:

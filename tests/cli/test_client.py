@@ -26,7 +26,7 @@ def slow(gateway_process: Callable[..., GatewayProcess], tmp_path: Path) -> Gate
     workspace = tmp_path / "home" / "workspace"
     workspace.mkdir(parents=True)
     (workspace / "long.md").write_text(" ".join(f"word{number}" for number in range(400)) + "\n")
-    return gateway_process(BUILTIN_WORD_DELAY="0.6", GATEWAY_SHUTDOWN_GRACE="0.2").start()
+    return gateway_process(BUILTIN_WORD_DELAY="0.3", GATEWAY_SHUTDOWN_GRACE="0.2").start()
 
 
 def environment(gateway: GatewayProcess, **more: str) -> dict[str, str]:
@@ -175,7 +175,7 @@ def test_talking_on_a_terminal_answers_stops_and_remembers(slow: GatewayProcess)
         ["-m", "ironclaw", "chat"],
         env={**environment(slow), "TERM": "xterm", "NO_COLOR": "1"},
         encoding="utf-8",
-        timeout=15,
+        timeout=30,
     )
     talk.expect("what time is it")  # the last turns are shown
     talk.expect("UTC")

@@ -6,6 +6,7 @@ import os
 import re
 import socket
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -172,6 +173,30 @@ def test_a_setting_that_is_not_allowed_and_so_stops_the_start(home: Path) -> Non
     code, found = examine(home, GATEWAY_PORT="abc")
     assert (code, ill(found)) == (2, {"settings": "failure"})
     assert_names(found["settings"], "GATEWAY_PORT is 'abc'", "ironclaw config")
+
+
+def test_a_part_of_the_running_gateway_that_is_not_well_is_named_with_its_reason(
+    home: Path, env: dict[str, str], gateway_process: Callable[..., GatewayProcess], tmp_path: Path
+) -> None:
+    (tmp_path / "backups").write_text("a file where the folder should be")
+    gateway_process(home, BACKUP_DIR=str(tmp_path / "backups"), BACKUP_DELAY="0").start()
+    deadline = time.monotonic() + 20
+    while "part backup" not in (found := examine(home, **env)[1]):
+        assert time.monotonic() < deadline
+    assert found["part backup"]["state"] == "warning"
+    assert "The last backup failed" in found["part backup"]["what"]
+
+
+def test_the_sandbox_is_really_tried(home: Path, env: dict[str, str]) -> None:
+    def sandbox(prefix: tuple[str, ...] = (), **more: str) -> dict[str, Any]:
+        done = ironclaw(home, "doctor", "--json", prefix=prefix, **env, **more)
+        return {one["check"]: one for one in json.loads(done.stdout)["findings"]}["sandbox"]  # type: ignore[no-any-return]
+
+    assert "locks a program in" in sandbox()["what"]
+    assert "off" in sandbox(SANDBOX="off")["what"]
+    missing = sandbox(SANDBOX_READ="/no/such/folder")
+    assert missing["state"] == "warning"
+    assert "/no/such/folder" in missing["fix"]
 
 
 # The model

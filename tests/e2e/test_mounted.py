@@ -112,6 +112,24 @@ def test_who_is_signed_in_to_the_host_chats_without_any_token(page: Page, host: 
     assert page.url.startswith(f"http://localhost:{host.port}/claw/")
 
 
+def test_point_22_places_and_notes_have_addresses_below_the_prefix(page: Page, host: Host) -> None:
+    base = sign_in(page, host)
+    page.goto(f"{base}/claw/#/notes/README.md")
+    expect(page.locator(".note-text")).not_to_be_empty()
+    page.get_by_role("searchbox", name="Search notes").fill("memory")
+    page.locator(".notes .hit", has_text="line 3").click()
+    expect(page.locator(".line-found")).to_be_visible()
+    assert page.url.startswith(f"{base}/claw/#/notes/")
+    before = page.url
+    page.reload()
+    expect(page.locator(".line-found")).to_be_visible()
+    page.get_by_role("link", name="System").click()
+    expect(page.get_by_role("heading", name="Budget")).to_be_visible()
+    page.go_back()
+    expect(page.locator(".note-text")).to_be_visible()
+    assert page.url == before
+
+
 def test_who_is_not_signed_in_to_the_host_gets_no_chat(page: Page, host: Host) -> None:
     page.goto(f"http://localhost:{host.port}/claw/")
     expect(page.locator("main")).not_to_be_empty()

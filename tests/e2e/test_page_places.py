@@ -77,7 +77,7 @@ def views(page: Page, asking: AskingHost, stand_in: StandInProcess) -> Iterator[
     yield "no answer"
     page.goto(f"{asking.url}/#/system")
     expect(page.get_by_text("One thing is not well")).to_be_visible()
-    expect(page.get_by_role("combobox")).to_be_visible()
+    expect(page.get_by_role("combobox", name="Model")).to_be_visible()
     yield "system with a model"
     page.get_by_role("button", name="Change").click()
     yield "system, another model"
@@ -191,6 +191,7 @@ def test_one_stream_feeds_all_places_and_begins_in_any_of_them(
     page.on("request", lambda request: "/api/chat/events" in request.url and streams.append(request.url))
     sign_in(page, gateway)
     place(page, "System").click()
+    expect(page.get_by_text("All well.")).to_be_visible()
     page.reload()
     expect(page.get_by_text("All well.")).to_be_visible()
     place(page, "Chat").click()
@@ -264,6 +265,7 @@ def test_what_is_asked_during_a_break_is_counted_though_no_event_came_before_it(
     page = sign_in(look(), asking)
     place(page, "System").click()
     page.reload()
+    expect(page.get_by_text("All well.")).to_be_visible()
     while not asking.request("GET", "/api/status")[2]["active_sessions"]:
         page.wait_for_timeout(50)
     asking.kill()

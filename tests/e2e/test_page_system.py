@@ -234,11 +234,11 @@ def test_the_level_from_which_lines_are_written_is_set_and_shown(look: Callable[
     expect(page.get_by_text("Lines of the level info and graver ones are written")).to_be_visible()
 
 
-def test_the_log_is_saved_as_a_file(look: Callable[..., Page], host: LoggingHost) -> None:
+def test_the_log_is_downloaded(look: Callable[..., Page], host: LoggingHost) -> None:
     host.write("to be kept", "warning")
     page = open_system(look(), host)
     with page.expect_download() as download:
-        page.get_by_role("button", name="Save as file").click()
+        page.get_by_role("button", name="Download").click()
     assert download.value.suggested_filename == "ironclaw.log"
     assert "ironclaw.pump: to be kept" in download.value.path().read_text()
 
@@ -293,7 +293,7 @@ def test_after_a_break_the_log_goes_on_and_no_line_stands_twice(look: Callable[.
     host.write("after the break {}", count=3)
     expect(lines(page, "after the break")).to_have_count(3, timeout=40_000)
     expect(lines(page, "before the break")).to_have_count(1)
-    expect(page.get_by_text("Reconnecting").locator("visible=true")).to_have_count(0, timeout=40_000)
+    expect(page.get_by_text("Reconnecting")).to_be_hidden(timeout=40_000)
 
 
 def test_what_is_not_well_is_named_with_what_to_do_and_gone_when_it_is_well(
@@ -303,16 +303,27 @@ def test_what_is_not_well_is_named_with_what_to_do_and_gone_when_it_is_well(
     workspace = host.home / "workspace"
     shutil.move(workspace, host.home / "elsewhere")
     try:
+        page.wait_for_timeout(1100)  # a look at the parts is good for a second
         page.reload()
         expect(page.get_by_text("One thing is not well. Up")).to_be_visible()
         line = page.get_by_role("listitem").filter(has_text="Workspace:")
-        expect(line).to_contain_text("can't be read and written. Look at its rights.")
+        expect(line).to_contain_text("is not there. Put it back or mount it.")
     finally:
         shutil.move(host.home / "elsewhere", workspace)
-    page.wait_for_timeout(1100)  # a look at the parts is good for a second
+    page.wait_for_timeout(1100)
     page.reload()
     expect(page.get_by_text("All well.")).to_be_visible()
     expect(page.get_by_text("Workspace:")).to_have_count(0)
+
+
+def test_the_last_backup_is_told_and_one_is_made_now(look: Callable[..., Page], host: LoggingHost) -> None:
+    page = open_system(look(), host)
+    backups = page.get_by_role("region", name="Backup")
+    expect(backups.get_by_text("There is no backup yet.")).to_be_visible()
+    backups.get_by_role("button", name="Back up now").click()
+    expect(backups.get_by_text(re.compile(r"^The last one: \d\d:\d\d, [\d.]+ kB\."))).to_be_visible(timeout=30_000)
+    expect(backups.get_by_role("button", name="Back up now")).to_be_visible()
+    assert len(host.request("GET", "/api/backups")[2]["backups"]) == 1
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1440), ("dark", 768), ("dark", 360)])
@@ -354,6 +365,6 @@ def test_point_23_the_log_is_reached_and_left_by_keys(look: Callable[..., Page],
     expect(lines(page)).to_have_count(lines(page, "by keys").count())
     page.keyboard.press("Escape")
     expect(page.get_by_role("searchbox", name="Find in the log")).to_have_value("")
-    for name in ("Levels that are shown", "Pause", "Save as file", "Written from", "Lines of the log"):
+    for name in ("Levels that are shown", "Pause", "Download", "Written from", "Lines of the log"):
         page.keyboard.press("Tab")
         expect(page.locator(":focus")).to_have_accessible_name(re.compile(name))

@@ -235,7 +235,7 @@ def _obey(asked: str, messages: list[dict[str, Any]]) -> list[Piece]:
     results = [str(one.get("content")) for one in messages[last_user:] if one.get("role") == "tool"]
     if results:
         return _words("Done: " + " | ".join(results))
-    calls = re.findall(r"^call (\w+) (\{.*\})$", asked, re.M)
+    calls = re.findall(r"^call ([\w-]+) (\{.*\})$", asked, re.M)
     return [("calls", calls)] if calls else _words(asked)
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import resource
 import time
 from pathlib import Path
 
@@ -82,6 +83,22 @@ def test_lines_that_a_full_disk_did_not_take_are_counted_and_said_once_there_is_
     said, again = path.read_text().splitlines()
     assert said.endswith("ironclaw.logs: 3 lines are missing here: No space left on device")
     assert again.endswith("again")
+
+
+def test_a_line_that_fitted_only_in_part_is_taken_back(tmp_path: Path) -> None:
+    path = tmp_path / "g.log"
+    sink = FileSink(path, render_text, most_bytes=10_000, count=1)
+    sink.write([line("whole")])
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 10, hard))
+    try:
+        sink.write([line("torn")])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (sink.lost, texts(path)) == (1, ["whole"])
+    sink.write([line("again")])
+    sink.close()
+    assert [one.partition("] ")[0] for one in path.read_text().splitlines()] == ["[INFO", "[WARN", "[INFO"]
 
 
 def test_a_file_that_cannot_be_made_is_an_error_that_names_it(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ async def test_what_fails_inside_says_nothing_of_the_inside(
 ) -> None:
     client = await make_client(settings)
     services = client.gateway.services  # type: ignore[attr-defined]
-    monkeypatch.delattr(type(services.models), "listed")  # as a bug would
+    monkeypatch.delattr(type(services.openai.models), "listed")  # as a bug would
     response = await client.get("/v1/models")
     assert response.status == 500
     assert shape_of(shown := await response.json()) == ("server_error", None, "internal")

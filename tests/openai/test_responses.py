@@ -342,7 +342,7 @@ async def test_a_key_that_was_pasted_is_not_stored(make_client: MakeClient, sett
 
 async def test_only_so_many_are_kept_and_those_in_use_stay_longest(make_client: MakeClient, settings: Settings) -> None:
     client = await make_client(settings, llm=ScriptedModel())
-    client.gateway.services.responses._bounds = Bounds(most=3)  # type: ignore[attr-defined]
+    client.gateway.services.openai.responses._bounds = Bounds(most=3)  # type: ignore[attr-defined]
     other = (await create(client, "other", model="ironclaw"))["id"]
     chain = [(await create(client, "0", model="ironclaw"))["id"]]
     for number in (1, 2):
@@ -354,7 +354,7 @@ async def test_only_so_many_are_kept_and_those_in_use_stay_longest(make_client: 
 
 async def test_they_are_bounded_in_bytes_and_in_age(make_client: MakeClient, settings: Settings) -> None:
     client = await make_client(settings, llm=ScriptedModel())
-    responses = client.gateway.services.responses  # type: ignore[attr-defined]
+    responses = client.gateway.services.openai.responses  # type: ignore[attr-defined]
     responses._bounds = Bounds(size=20_000)
     large = [(await create(client, "x" * 8000, model="ironclaw"))["id"] for _ in range(3)]
     found = [(await client.get(f"/v1/responses/{one}")).status for one in large]

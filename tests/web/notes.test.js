@@ -8,8 +8,9 @@ import { addedRows, comparedLines, diffRows } from "../../web/js/notes-diff.js";
 import { linkPaths } from "../../web/js/notes-paths.js";
 import { findAddress, noteAddress, readNoteRoute } from "../../web/js/notes-route.js";
 import { sameTask, tasksIn, ticked } from "../../web/js/notes-tasks.js";
-import { changeText, dailyPath, firstText, sizeText } from "../../web/js/notes-words.js";
+import { changeText, dailyPath, firstText } from "../../web/js/notes-words.js";
 import { placeOf } from "../../web/js/route.js";
+import { sizeText } from "../../web/js/sizes.js";
 
 const NOW = new Date("2026-03-03T14:02:00Z");
 

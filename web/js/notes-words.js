@@ -15,13 +15,6 @@ export function changeText({ change, author }) {
   return `${CHANGES[change] ?? change} ${AUTHORS[author] ?? `by ${author}`}`;
 }
 
-/** "812 bytes", "1.4 MB" */
-export function sizeText(bytes) {
-  if (bytes < 1000) return bytes === 1 ? "1 byte" : `${bytes} bytes`;
-  if (bytes < 999950) return `${(bytes / 1000).toFixed(1)} kB`;
-  return bytes < 999950000 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
-}
-
 /** Where the note of a day is. */
 export function dailyPath(date) {
   return `daily/${String(date.getFullYear()).padStart(4, "0")}-${pad(date.getMonth() + 1)}-${pad(date.getDate())}.md`;

@@ -23,6 +23,7 @@
 export const PLACES = [
   { name: "chat", word: "Chat", load: () => import("./views/chat.js") },
   { name: "notes", word: "Notes", load: () => import("./views/notes.js") },
+  { name: "jobs", word: "Jobs", load: () => import("./views/jobs.js") },
   { name: "tools", word: "Tools", load: () => import("./views/tools.js") },
   { name: "system", word: "System", load: () => import("./views/system.js") },
 ];

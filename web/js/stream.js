@@ -13,6 +13,7 @@ const UNSEEN = 10000;
  */
 export class EventStream extends EventTarget {
   #ask;
+  #last;
   #backoff = new Backoff();
   #lastId = null;
   #running = null;
@@ -20,10 +21,14 @@ export class EventStream extends EventTarget {
   #unseen = null;
   #pause = new Pause();
 
-  /** @param {(lastId: string|number|null, signal: AbortSignal) => Promise<Response>} ask opens it after *lastId*; null: from now on */
-  constructor(ask) {
+  /**
+   * @param {(lastId: string|number|null, signal: AbortSignal) => Promise<Response>} ask opens it after *lastId*; null: from now on
+   * @param {string|null} last the event after which nothing comes
+   */
+  constructor(ask, last = null) {
     super();
     this.#ask = ask;
+    this.#last = last;
   }
 
   /** The last event that was seen, or from which on was asked; null: none yet. */
@@ -106,8 +111,9 @@ export class EventStream extends EventTarget {
       return;
     }
     const id = named ?? (Number.isInteger(fields.id) ? fields.id : null);
-    if (isOld(id, this.#lastId) && name !== "reset") return;
+    if (isOld(id, this.#lastId) && name !== "reset" && name !== this.#last) return;
     if (id !== null) this.#lastId = id;
+    if (name === this.#last) this.close();
     if (name === "reset") this.#lastId = fields.last_id;
     this.#fire("event", { id, name, data: fields });
   }

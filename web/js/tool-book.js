@@ -63,3 +63,13 @@ function text(tool) {
 export function skillTool({ name, description, tags, state }) {
   return { kind: "skills", name, title: name, description, tags, installed: state !== "available", state };
 }
+
+/** An installed extension of the API as one of the tools. @returns {Tool} */
+export function extensionTool({ name, title, description, state }) {
+  return { kind: "extensions", name, title: title || name, description, tags: [], installed: true, state };
+}
+
+/** One of the registry. @returns {Tool} */
+export function availableTool(extension) {
+  return { ...extensionTool(extension), tags: extension.keywords ?? [], installed: false, state: "available" };
+}

@@ -3,8 +3,21 @@
 import { wish } from "./tool-words.js";
 
 const KINDS = { skills: "skill", extensions: "extension" };
-const STATES = { enabled: "enabled", disabled: "disabled", changed: "changed: look at it", broken: "can’t be read" };
-const CALLING = new Set(["changed", "broken"]);
+const STATES = {
+  enabled: "enabled",
+  disabled: "disabled",
+  changed: "changed: look at it",
+  broken: "can’t be read",
+  installing: "being installed",
+  install_failed: "not installed: look at it",
+  unconfirmed: "to be confirmed",
+  needs_settings: "needs settings",
+  needs_token: "needs a token",
+  failed: "does not work",
+  running: "enabled",
+  ready: "enabled",
+};
+const CALLING = new Set(["changed", "broken", "install_failed", "unconfirmed", "needs_settings", "needs_token", "failed"]);
 const SEVERITIES = { danger: "Danger", warning: "Warning", note: "Note" };
 const ORIGINS = { archive: "from a file", pasted: "pasted" };
 const READS = "Until this is ticked, the assistant may only look once it has read this skill, and change nothing until its answer is there.";
@@ -73,7 +86,8 @@ export function isGrave(findings) {
   return findings.some(({ severity }) => severity === "danger");
 }
 
-/** "Takes the place of version 1.0.0." */
+/** What is replaced by an install. @param {string|undefined} version "0.0.0" where none was given */
 export function replacesText(version) {
-  return version === undefined ? "" : `It takes the place of version ${version}, which is installed.`;
+  if (version === undefined) return "";
+  return version === "0.0.0" ? "It takes the place of the one that is installed." : `It takes the place of version ${version}, which is installed.`;
 }

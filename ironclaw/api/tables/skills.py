@@ -41,7 +41,7 @@ ROWS: tuple[Route, ...] = (
         "/api/skills/preview",
         "skills.preview",
         "What an install would bring: files, asked tools, what was found in them. Nothing is kept.",
-        body="skills.PreviewSkill",
+        body="skills.InstallSkill",
         reply="skills.SkillDetail",
         most=PICTURES_LIMIT,
     ),

@@ -5,6 +5,7 @@ import { budgetText } from "../money.js";
 import { takeWords } from "../outbox.js";
 import { addressOf, placeOf, readRoute } from "../route.js";
 import { Conversation } from "./conversation.js";
+import { JobLines } from "./job-lines.js";
 import { troubleText } from "./notice.js";
 import { ThreadList } from "./thread-list.js";
 import { UNTITLED } from "./thread-row.js";
@@ -25,6 +26,7 @@ export default class ChatView {
     this.#session = session;
     this.list = new ThreadList(part(this.root, "threads"), session.api);
     this.#listen();
+    this.jobs = new JobLines(this.root, session);
   }
 
   open() {

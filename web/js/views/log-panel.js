@@ -62,7 +62,7 @@ export class LogPanel {
     part(this.root, "all").addEventListener("click", () => this.#showAll());
     part(this.root, "written").addEventListener("change", ({ target }) => this.#setLevel(target.value));
     part(this.root, "pause").addEventListener("click", () => this.#pause());
-    part(this.root, "save").addEventListener("click", () => this.#save());
+    part(this.root, "download").addEventListener("click", () => this.#download());
     this.table.addEventListener("change", () => this.#words());
     document.addEventListener("visibilitychange", () => this.#shown && (document.hidden ? this.#stream.unseen() : this.#stream.wake()), { signal });
     addEventListener("online", () => this.#stream.wake(), { signal });
@@ -70,12 +70,17 @@ export class LogPanel {
 
   #listenToStream() {
     this.#stream.addEventListener("event", ({ detail }) => this.table.take(detail.data));
-    this.#stream.addEventListener("lost", ({ detail }) => this.notice.trouble(troubleText(detail.error, detail.wait, { first: this.#reading })));
+    this.#stream.addEventListener("lost", ({ detail }) => this.#lost(detail));
     this.#stream.addEventListener("open", () => {
       this.#reading = false;
       this.notice.clear();
       this.#words();
     });
+  }
+
+  // That the gateway is not there is said by the place itself.
+  #lost({ error, wait }) {
+    if (error?.status) this.notice.trouble(troubleText(error, wait, { first: this.#reading }));
   }
 
   // Which lines are shown
@@ -151,11 +156,11 @@ export class LogPanel {
     }
   }
 
-  async #save() {
+  async #download() {
     try {
       await saveReply(await this.#api.text(), "ironclaw.log");
     } catch (error) {
-      this.notice.tell(`Not saved. ${error.message}`);
+      this.notice.tell(`Not downloaded. ${error.message}`);
     }
   }
 }

@@ -1,11 +1,13 @@
 /** The tool calls of a turn: one line each, known by `call_id`; many are folded once they are past. */
 
 import { fromTemplate, part, setText } from "../dom.js";
+import { jobAddress } from "../jobs-route.js";
 import { duration } from "../times.js";
 import { doing, done } from "../tool-words.js";
 import { factNodes } from "./facts.js";
 
 const SHOWN = 2;
+const JOB = /^(job-[0-9a-f]+) /;
 
 export class Steps {
   #steps = new Map();
@@ -66,9 +68,11 @@ class Step {
     this.root = fromTemplate("step");
     setText(part(this.root, "name"), `${doing(name)}…`);
     this.#tell({ Tool: name, ...parameters });
+    if (name === "JobStart") this.#startsJob(parameters);
   }
 
-  end(preview, took, success) {
+  end(result, took, success) {
+    const preview = this.#started(result);
     this.running = false;
     this.failed = !success;
     this.took = took ?? 0;
@@ -77,6 +81,24 @@ class Step {
     setText(part(this.root, "time"), took === null || took === undefined ? "" : duration(took));
     this.root.title = preview ?? "";
     if (preview) this.#tell({ Result: preview });
+  }
+
+  // `job-lines.js` says how the job is.
+  #startsJob({ title, command, prompt } = {}) {
+    this.root.dataset.job = "";
+    this.root.dataset.jobTitle = (title || command || prompt || "").trim().split("\n")[0].split(/\s+/).join(" ");
+  }
+
+  // A result that tells of a job begins with its id, which is no word for people.
+  #started(result) {
+    const id = JOB.exec(result ?? "")?.[1];
+    if (id === undefined) return result;
+    if (this.root.dataset.job === "") {
+      this.root.dataset.job = id;
+      part(this.root, "job").setAttribute("href", jobAddress(id));
+      part(this.root, "job").hidden = false;
+    }
+    return result.slice(id.length + 1);
   }
 
   #tell(facts) {

@@ -2,11 +2,13 @@
 
 import { fromTemplate, part, setText } from "../dom.js";
 import { conditionText, unwellTexts } from "../condition.js";
+import { Backups } from "./backups.js";
 import { Budget } from "./budget.js";
 import { Costs } from "./costs.js";
 import { LogPanel } from "./log-panel.js";
 import { ModelCard } from "./model-card.js";
 import { Notice, troubleText } from "./notice.js";
+import { ScrollPlace } from "./scroll-place.js";
 
 const MINUTE = 60000;
 const SPENT = new Set(["budget_warning", "response", "turn_failed"]);
@@ -17,15 +19,18 @@ export default class SystemView {
   #shown = false;
   #closed = new AbortController();
   #stale = null;
+  #place;
   #minutes = setInterval(() => this.#shown && !document.hidden && this.#session.readStatus(), MINUTE);
 
   constructor(session) {
     this.root = fromTemplate("system");
     this.#session = session;
+    this.#place = new ScrollPlace(this.root, "system");
     this.notice = new Notice(part(this.root, "notice"));
     this.card = new ModelCard(session);
     this.costs = new Costs(this.root, session.api);
     this.budget = new Budget(part(this.root, "budget"), session.api);
+    this.backups = new Backups(part(this.root, "backups"), session.api);
     this.log = new LogPanel(session);
     part(this.root, "model").append(this.card.root);
     part(this.root, "log").append(this.log.root);
@@ -40,8 +45,8 @@ export default class SystemView {
     this.#shown = true;
     this.root.dispatchEvent(new CustomEvent("titled", { detail: "System" }));
     this.#session.readStatus();
-    this.#read();
     this.log.open();
+    this.#read().then(() => this.#place.restore());
   }
 
   leave() {
@@ -51,6 +56,7 @@ export default class SystemView {
 
   close() {
     this.#closed.abort();
+    this.#place.close();
     this.log.close();
     clearInterval(this.#minutes);
     clearTimeout(this.#stale);
@@ -58,15 +64,13 @@ export default class SystemView {
   }
 
   #read() {
-    this.card.refresh();
-    this.#readSpent();
+    return Promise.all([this.card.refresh(), this.backups.refresh(), this.#readSpent()]);
   }
 
   #readSpent() {
     clearTimeout(this.#stale);
     this.#stale = null;
-    this.costs.refresh();
-    this.budget.refresh();
+    return Promise.all([this.costs.refresh(), this.budget.refresh()]);
   }
 
   #show() {

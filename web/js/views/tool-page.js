@@ -5,7 +5,7 @@ import { PageHead } from "./page-head.js";
 
 /**
  * Fires on its root, bubbling: "go" with an address, "replace" with one that takes the place of this, "changed" when the list may be
- * out of date, "told" with `{text, offer?}`.
+ * out of date, "renamed" when its title has changed, "told" with `{text, offer?}`.
  */
 export class ToolPage {
   /** What it is called in the bar. */
@@ -38,12 +38,21 @@ export class ToolPage {
 
   /** @param {{where: string, acts: import("./page-head.js").Act[], line?: string, content: Element}} what */
   show({ where, acts, line = "", content }) {
+    const focused = part(this.root, "acts").contains(document.activeElement);
     setText(part(this.root, "where"), where);
     part(this.root, "where").title = where;
     this.head.show(acts);
+    if (focused && document.activeElement === document.body) part(this.root, "acts").querySelector("button")?.focus();
     this.say(line);
     const place = part(this.root, "content");
     if (place.firstChild !== content) place.replaceChildren(content);
+  }
+
+  /** What it is called, once that is known. */
+  entitle(title) {
+    if (title === this.title) return;
+    this.title = title;
+    this.fire("renamed");
   }
 
   /** Says something above the content, until something else is said. */

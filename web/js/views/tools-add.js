@@ -2,6 +2,7 @@
 
 import { fromTemplate, part, setText } from "../dom.js";
 import { readPasted } from "../tools-pasted.js";
+import { toolsAddress } from "../tools-route.js";
 import { keepLookedAt, lookedAt } from "./skill-look.js";
 import { ToolPage } from "./tool-page.js";
 
@@ -9,15 +10,16 @@ const MOST = 12e6; // bytes of a file: what the gateway takes in one request
 
 /** Fires on its root, besides what all pages fire: "look" with what the preview of a skill says. */
 export class ToolsAdd extends ToolPage {
-  #api;
+  #skills;
+  #extensions;
   #form = fromTemplate("tools-add");
   #file = null;
 
-  /** @param {import("../skills-api.js").SkillsApi} api */
-  constructor(api) {
+  /** @param {import("../skills-api.js").SkillsApi} skills @param {import("../extensions-api.js").ExtensionsApi} extensions */
+  constructor(skills, extensions) {
     super("", "Add");
     this.title = "Add a tool";
-    this.#api = api;
+    [this.#skills, this.#extensions] = [skills, extensions];
     this.#listen();
     this.show({ where: "Add", acts: [], content: this.#form });
   }
@@ -76,7 +78,7 @@ export class ToolsAdd extends ToolPage {
     const pasted = this.#file ? { kind: "skill", body: { archive: this.#file.archive } } : readPasted(this.#paste.value);
     if (pasted.kind === "empty") return this.#tell("Paste something first, or choose a file.", "paste");
     if (pasted.kind === "wrong") return this.#tell(pasted.problem, "paste");
-    if (pasted.kind === "servers") return this.#tell("Extensions can’t be added here yet.", "paste");
+    if (pasted.kind === "servers") return this.#addServers(pasted.servers);
     return this.#look(pasted.body);
   }
 
@@ -85,12 +87,36 @@ export class ToolsAdd extends ToolPage {
     const name = part(this.#form, "name").value.trim();
     const whole = name === "" ? body : { ...body, name };
     this.#work(true, "url" in body ? "Reading it…" : "");
-    const [detail, error] = await this.#api.preview(whole).then((found) => [found, null], (reason) => [null, reason]);
+    const [detail, error] = await this.#skills.preview(whole).then((found) => [found, null], (reason) => [null, reason]);
     this.#work(false, "");
     if (!this.root.isConnected) return;
     if (detail === null) return this.#refused(error);
     keepLookedAt(whole);
     this.fire("look", detail);
+  }
+
+  // They are kept, but nothing of them runs before it is confirmed. What was pasted may hold tokens: it leaves the page at once.
+  async #addServers(servers) {
+    if (this.busy) return;
+    const text = this.#paste.value;
+    this.#paste.value = "";
+    this.#work(true, "");
+    const added = [];
+    let problem = null;
+    for (const [name, server] of Object.entries(servers)) {
+      const [item, error] = await this.#extensions.install({ mcpServers: { [name]: server } }).then((found) => [found, null], (reason) => [null, reason]);
+      if (item !== null) added.push(item.name);
+      else problem ??= `“${name}” was not added. ${error.message}`;
+    }
+    this.#work(false, "");
+    this.fire("changed");
+    if (added.length > 0) {
+      if (problem !== null) this.tell(problem);
+      else if (added.length > 1) this.tell(`${added.length} were added. Each of them waits to be confirmed.`);
+      return this.fire("go", toolsAddress("extensions", added[0]));
+    }
+    this.#paste.value = text;
+    this.#tell(problem, "paste");
   }
 
   // Some archives hold several skills, and some texts no name.

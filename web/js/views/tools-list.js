@@ -1,7 +1,7 @@
 /** The list of skills and extensions, the installed ones first. */
 
 import { arrange, part, setText, showText } from "../dom.js";
-import { skillTool } from "../tool-book.js";
+import { availableTool, extensionTool, skillTool } from "../tool-book.js";
 import { Roving } from "./roving.js";
 import { ToolRow } from "./tool-row.js";
 
@@ -9,17 +9,21 @@ import { ToolRow } from "./tool-row.js";
 export class ToolsList extends EventTarget {
   #root;
   #skills;
+  #extensions;
   #book;
   #rows = new Map();
   #open = null;
   #state = "new";
-  #problems = [];
+  #problems = { skills: [], extensions: [] };
   #run = 0;
 
-  /** @param {import("../skills-api.js").SkillsApi} skills @param {import("../tool-book.js").ToolBook} book */
-  constructor(root, skills, book) {
+  /**
+   * @param {import("../skills-api.js").SkillsApi} skills @param {import("../extensions-api.js").ExtensionsApi} extensions
+   * @param {import("../tool-book.js").ToolBook} book
+   */
+  constructor(root, skills, extensions, book) {
     super();
-    [this.#root, this.#skills, this.#book] = [root, skills, book];
+    [this.#root, this.#skills, this.#extensions, this.#book] = [root, skills, extensions, book];
     this.roving = new Roving(part(root, "scroll"));
     part(root, "again").addEventListener("click", () => this.load());
   }
@@ -32,10 +36,11 @@ export class ToolsList extends EventTarget {
   async load() {
     const run = (this.#run += 1);
     if (this.#state === "new") this.#become("reading");
-    const skills = await this.#readSkills().catch((error) => error);
+    const read = await Promise.all([this.#readSkills(), this.#readExtensions()].map((one) => one.catch((error) => error)));
     if (run !== this.#run) return;
-    this.#take("skills", skills);
-    this.#become(skills instanceof Error && this.#book.empty ? "failed" : "read");
+    this.#take("skills", read[0]);
+    this.#take("extensions", read[1]);
+    this.#become(read.every((one) => one instanceof Error) && this.#book.empty ? "failed" : "read");
     this.dispatchEvent(new Event("read"));
   }
 
@@ -58,14 +63,28 @@ export class ToolsList extends EventTarget {
     else if (focused) this.roving.focus();
   }
 
+  /** Takes what an event says of an extension. */
+  take({ name, state }) {
+    const tool = this.#book.find("extensions", name);
+    if (!tool?.installed || state === undefined || state === "removed") return;
+    this.#book.put({ ...tool, state });
+    this.show();
+  }
+
   async #readSkills() {
     const [found, list] = await Promise.all([this.#skills.search(), this.#skills.list()]);
     const problems = list.problems.map(({ path, message }) => `${path} is no usable skill. ${message}`);
     return { tools: found.skills.map(skillTool), problems: found.registry_error ? [...problems, found.registry_error] : problems };
   }
 
+  async #readExtensions() {
+    const [installed, registry] = await Promise.all([this.#extensions.list(), this.#extensions.registry()]);
+    const available = registry.extensions.filter((one) => !one.installed).map(availableTool);
+    return { tools: [...installed.extensions.map(extensionTool), ...available], problems: [] };
+  }
+
   #take(kind, read) {
-    this.#problems = read instanceof Error ? [`The ${kind} can’t be read. ${read.message}`] : read.problems;
+    this.#problems[kind] = read instanceof Error ? [`The ${kind} can’t be read. ${read.message}`] : read.problems;
     if (!(read instanceof Error)) this.#book.replace(kind, read.tools);
   }
 
@@ -82,7 +101,7 @@ export class ToolsList extends EventTarget {
     showText(part(this.#root, "empty"), this.#state === "read" && empty ? "There is nothing to install from here yet." : "");
     part(this.#root, "failed").hidden = this.#state !== "failed";
     setText(part(this.#root, "failed-text"), this.#state === "failed" ? "The list of tools can’t be read." : "");
-    const lines = this.#state === "failed" ? [] : this.#problems;
+    const lines = this.#state === "failed" ? [] : Object.values(this.#problems).flat();
     part(this.#root, "problems").replaceChildren(...lines.map(lineNode));
   }
 

@@ -5,7 +5,7 @@ import { markedPieces } from "../marks.js";
 import { toolsAddress } from "../tools-route.js";
 import { kindWord, stateWord } from "../tools-words.js";
 
-/** Fires "change" when what is shown has changed; "go" with an address. */
+/** Fires "change" when what is shown has changed; "go" with an address; "down" when the list is wanted. */
 export class ToolsSearch extends EventTarget {
   #root;
   #book;
@@ -54,6 +54,7 @@ export class ToolsSearch extends EventTarget {
   #key(event) {
     if (event.isComposing || event.keyCode === 229) return;
     if (event.key === "Enter") this.#openFirst();
+    else if (event.key === "ArrowDown") this.dispatchEvent(new Event("down"));
     else if (event.key === "Escape" && this.active) this.clear();
     else return;
     event.preventDefault();

@@ -2,37 +2,38 @@
 
 import { fromTemplate, part } from "../dom.js";
 import { putWords } from "../outbox.js";
+import { ExtensionsApi } from "../extensions-api.js";
 import { SkillsApi } from "../skills-api.js";
 import { ToolBook } from "../tool-book.js";
 import { readToolsRoute, toolsAddress } from "../tools-route.js";
 import { troubleText } from "./notice.js";
 import { NotesSaid } from "./notes-said.js";
-import { SkillLook } from "./skill-look.js";
-import { SkillNew } from "./skill-new.js";
-import { SkillPage } from "./skill-page.js";
-import { ToolsAdd } from "./tools-add.js";
+import { ToolPages } from "./tool-pages.js";
 import { ToolsList } from "./tools-list.js";
 import { ToolsSearch } from "./tools-search.js";
 
 const NARROW = matchMedia("(max-width: 719px)");
+const EXTENSION_EVENTS = new Set(["extension_updated", "auth_required", "auth_completed"]);
+const SETTLE = 200; // milliseconds: events come in groups
 const TOUCH = matchMedia("(pointer: coarse)");
 
 /** Fires "titled" on its root. */
 export default class ToolsView {
   #session;
-  #skills;
+  #pages;
   #book = new ToolBook();
   #page = null;
   #key = null; // of the page that is open
-  #looked = null; // what the preview said
   #shown = false;
+  #stale = null;
   #closed = new AbortController();
 
   constructor(session) {
     this.root = fromTemplate("tools");
     this.#session = session;
-    this.#skills = new SkillsApi(session.api);
-    this.list = new ToolsList(part(this.root, "list-pane"), this.#skills, this.#book);
+    const [skills, extensions] = [new SkillsApi(session.api), new ExtensionsApi(session.api)];
+    this.#pages = new ToolPages(session.api, skills, extensions);
+    this.list = new ToolsList(part(this.root, "list-pane"), skills, extensions, this.#book);
     this.search = new ToolsSearch(part(this.root, "list-pane"), this.#book);
     this.said = new NotesSaid(part(this.root, "said"));
     this.#listen();
@@ -43,7 +44,7 @@ export default class ToolsView {
     this.#shown = true;
     const route = readToolsRoute(location.hash);
     document.body.dataset.screen = route.page === "list" ? "list" : "thread";
-    const key = keyOf(route);
+    const key = ToolPages.key(route);
     if (key !== this.#key) this.#turnTo(route, key);
     else {
       this.#page?.write?.(route.edit);
@@ -52,7 +53,7 @@ export default class ToolsView {
     if (arrived) this.list.load();
     this.list.open(key);
     this.#focus();
-    this.root.dispatchEvent(new CustomEvent("titled", { detail: this.#page?.title ?? "Tools" }));
+    this.#entitle();
   }
 
   leave() {
@@ -65,12 +66,13 @@ export default class ToolsView {
     this.#page?.close();
     this.list.close();
     this.said.clear();
+    clearTimeout(this.#stale);
     delete document.body.dataset.screen;
   }
 
   #listen() {
     const { signal } = this.#closed;
-    this.#session.addEventListener("event", ({ detail }) => detail.name === "reset" && this.#readAgain());
+    this.#session.addEventListener("event", ({ detail }) => this.#take(detail));
     this.#session.addEventListener("connected", () => this.#connected());
     this.#session.addEventListener("trouble", ({ detail }) => this.#trouble(detail));
     this.#session.addEventListener("wake", () => this.#readAgain());
@@ -79,11 +81,12 @@ export default class ToolsView {
     this.search.addEventListener("go", ({ detail }) => this.#go(detail));
     this.root.addEventListener("go", ({ detail }) => this.#go(detail));
     this.root.addEventListener("replace", ({ detail }) => this.#shown && location.replace(detail));
+    this.root.addEventListener("renamed", () => this.#entitle());
     this.root.addEventListener("changed", () => this.list.load());
     this.root.addEventListener("told", ({ detail }) => this.said.tell(detail.text, detail.offer));
     this.root.addEventListener("look", ({ detail }) => this.#look(detail));
     this.root.addEventListener("compose", ({ detail }) => this.#compose(detail));
-    part(this.root, "query").addEventListener("keydown", (event) => this.#down(event));
+    this.search.addEventListener("down", () => this.list.roving.focus());
     for (const button of this.root.querySelectorAll(".tools-begin")) button.addEventListener("click", () => this.#go(toolsAddress("add")));
     document.addEventListener("keydown", (event) => this.#shown && this.#press(event), { signal });
   }
@@ -95,32 +98,22 @@ export default class ToolsView {
     else location.hash = address;
   }
 
+  #entitle() {
+    this.root.dispatchEvent(new CustomEvent("titled", { detail: this.#page?.title ?? "Tools" }));
+  }
+
   #turnTo(route, key) {
     this.#page?.close();
     this.#key = key;
-    this.#page = this.#pageOf(route);
+    this.#page = this.#pages.make(route);
     part(this.root, "blank").hidden = this.#page !== null;
     if (this.#page === null) return;
     part(this.root, "place").append(this.#page.root);
     this.#page.open();
   }
 
-  #pageOf(route) {
-    if (route.page === "skills") return new SkillPage(this.#skills, route);
-    if (route.page === "add") return new ToolsAdd(this.#skills);
-    if (route.page === "look") return new SkillLook(this.#skills, this.#takeLooked());
-    if (route.page === "write") return new SkillNew(this.#session.api, this.#skills, route.chat);
-    return null;
-  }
-
-  #takeLooked() {
-    const looked = this.#looked;
-    this.#looked = null;
-    return looked;
-  }
-
   #look(detail) {
-    this.#looked = detail;
+    this.#pages.looked = detail;
     this.#go(toolsAddress("add/look"));
   }
 
@@ -140,6 +133,27 @@ export default class ToolsView {
   }
 
   // Live
+
+  #take(event) {
+    if (event.name === "reset") this.#readAgain();
+    if (!EXTENSION_EVENTS.has(event.name)) return;
+    this.list.take(event.data);
+    if (this.#shown) this.#readSoon(); // what is being read may be older
+    this.#page?.take?.(event);
+    if (event.name === "auth_required" && this.#shown) this.#missing(event.data);
+  }
+
+  #missing({ name, message }) {
+    const key = `extensions/${name}`;
+    if (key !== this.#key) this.said.tell(message, { label: "Open it", act: () => this.#go(toolsAddress("extensions", name)) });
+  }
+
+  #readSoon() {
+    this.#stale ??= setTimeout(() => {
+      this.#stale = null;
+      this.list.load();
+    }, SETTLE);
+  }
 
   #readAgain() {
     if (!this.#shown) return;
@@ -180,16 +194,4 @@ export default class ToolsView {
     if (NARROW.matches) this.#go(toolsAddress());
     this.search.focus();
   }
-
-  #down(event) {
-    if (event.key !== "ArrowDown") return;
-    event.preventDefault();
-    this.list.roving.focus();
-  }
-}
-
-/** What tells one page from another; editing a skill is the same page. */
-function keyOf({ page, name, chat }) {
-  if (page === "list") return null;
-  return [page, name ?? chat].filter((one) => one !== null).join("/");
 }
