@@ -8,7 +8,7 @@ import pytest
 from gateway_process import GatewayProcess
 from page_ground import card, look_at, place, say, sign_in  # noqa: F401
 from playwright.sync_api import Locator, Page, expect
-from test_page_chat import STYLES
+from test_page_system import check
 
 pytestmark = [pytest.mark.process, pytest.mark.browser]
 _HIT = "<img src=x onerror=window.hit=1>"
@@ -350,19 +350,9 @@ def test_points_03_04_05_07_19_25_of_every_view_of_jobs(
     check(page, width)
     page.goto(f"{gateway.url}/#/jobs/job-00000000")
     expect(page.get_by_text("This job is not there any more")).to_be_visible()
-
-
-def check(page: Page, width: int) -> None:
-    page.wait_for_timeout(200)
-    found = page.evaluate(STYLES)
-    assert found["gaps"] == []
-    assert found["filled"] == 1
-    assert found["faint"] == []
-    assert found["sideways"] <= 0
-    assert width > 360 or found["small"] == []
-    assert len(found["sizes"]) <= 6
-    assert len(found["colours"]) <= 16, found["colours"]
-    assert not re.search(r"job-[0-9a-f]{8}|\dT\d\d:\d\d|\bnull\b|undefined|NaN", found["text"])
+    check(page, width)
+    act(page, "All jobs").click()
+    expect(row(page, "word" * 40)).to_be_visible()
 
 
 @pytest.mark.parametrize("width", [1280, 360])

@@ -21,6 +21,7 @@ export class JobLog extends EventTarget {
   #left; // where it was left
   #waiting = [];
   #frame = null;
+  #open = false;
   #over = false;
 
   /** @param {Element} root has the parts "scroll", "content", "output", "cut", "none" and "pill" @param {import("../jobs-api.js").JobsApi} api */
@@ -36,12 +37,15 @@ export class JobLog extends EventTarget {
 
   /** Reads on, where it is not over yet. */
   open() {
-    if (!this.#over) this.#stream.start(this.#stream.lastId);
+    if (this.#over || this.#open) return;
+    this.#open = true;
+    this.#stream.start(this.#stream.lastId);
     if (document.hidden) this.unseen();
   }
 
   leave() {
-    if (this.#root.checkVisibility()) tab.setValue(this.#name, this.#place);
+    this.#open = false;
+    if (part(this.#root, "scroll").checkVisibility()) tab.setValue(this.#name, this.#place);
     this.#stream.close();
   }
 
