@@ -6,7 +6,7 @@ WORKERS ?= 4
 INSTALLED := $(VENV)/.installed
 INSTALLED_FOR_TESTS := $(VENV)/.installed-for-tests
 
-.PHONY: run test check format bench clean help
+.PHONY: run test check format bench screenshots clean help
 
 help:
 	@echo "make run      install into $(VENV) and start the gateway on port 3000"
@@ -14,6 +14,7 @@ help:
 	@echo "make check    format, lint, types, layers"
 	@echo "make format   put the code into its form"
 	@echo "make bench    measure, against a bare server in the same run"
+	@echo "make screenshots   take pictures of every view of the page, into build/screenshots"
 	@echo "make clean    remove what was made"
 
 run: $(INSTALLED)
@@ -37,6 +38,9 @@ format: $(INSTALLED_FOR_TESTS)
 
 bench: $(INSTALLED_FOR_TESTS)
 	@for script in scripts/bench/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+screenshots: $(INSTALLED_FOR_TESTS)
+	$(BIN)/python scripts/screenshots.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -343,6 +343,7 @@ def test_points_03_04_05_07_of_the_log(look: Callable[..., Page], host: LoggingH
 
 
 def check(page: Page, width: int) -> None:
+    """What all views have in common: sizes, colours, contrast, targets, one filled button, words for people."""
     page.wait_for_timeout(200)
     found = page.evaluate(STYLES)
     assert found["gaps"] == []
@@ -352,8 +353,11 @@ def check(page: Page, width: int) -> None:
     assert width > 360 or found["small"] == []
     assert len(found["sizes"]) <= 6
     assert len(found["colours"]) <= 16, found["colours"]
-    scroller = page.locator(".log-scroll")
-    assert scroller.evaluate("one => one.scrollWidth - one.clientWidth") <= 0
+    assert not re.search(r"job-[0-9a-f]{8}|\dT\d\d:\d\d|\bnull\b|undefined|NaN", found["text"])
+    for scroller in (
+        page.locator(".system, .log-scroll, .jobs-list, .job-scroll, .job-files").locator("visible=true").all()
+    ):
+        assert scroller.evaluate("one => one.scrollWidth - one.clientWidth") <= 0
 
 
 def test_point_23_the_log_is_reached_and_left_by_keys(look: Callable[..., Page], host: LoggingHost) -> None:

@@ -87,6 +87,7 @@ export class JobPage {
   }
 
   #listen() {
+    part(this.root, "instead").addEventListener("click", () => (location.hash = jobAddress()));
     this.acts.addEventListener("changed", () => this.show());
     this.acts.addEventListener("go", ({ detail }) => this.#fire("go", detail));
     this.acts.addEventListener("told", ({ detail }) => this.#fire("told", detail));

@@ -43,6 +43,7 @@ export default class SystemView {
 
   open() {
     this.#shown = true;
+    document.body.dataset.screen = "list";
     this.root.dispatchEvent(new CustomEvent("titled", { detail: "System" }));
     this.#session.readStatus();
     this.log.open();
@@ -52,6 +53,7 @@ export default class SystemView {
   leave() {
     this.#shown = false;
     this.log.leave();
+    delete document.body.dataset.screen;
   }
 
   close() {
@@ -61,6 +63,7 @@ export default class SystemView {
     clearInterval(this.#minutes);
     clearTimeout(this.#stale);
     this.notice.clear();
+    delete document.body.dataset.screen;
   }
 
   #read() {
