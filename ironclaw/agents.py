@@ -1,6 +1,7 @@
 """Makes the agents of threads: a model, the tools, what it is told, its calls counted. What an agent does is `agent/`."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 
 import attrs
 
@@ -11,17 +12,22 @@ from ironclaw.llm.models import Abilities
 from ironclaw.llm.provider import Provider
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class Agents:
     """Makes the agent of a thread, its calls counted for that thread."""
 
     connection: ModelConnection
     builtin_provider: Provider
     meter: Meter
-    toolbox: Toolbox
+    make_toolbox: Callable[[], Toolbox]
     briefing: Briefing
     limits: AgentLimits
     policy: Policy = attrs.Factory(Policy)
+
+    @functools.cached_property
+    def toolbox(self) -> Toolbox:
+        """The tools of all of them, made with the first turn."""
+        return self.make_toolbox()
 
     def usual(self, thread_id: str, model: str | None) -> Agent:
         """The agent with the connected model, or with another one of its server."""

@@ -2,18 +2,15 @@
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 
 import attrs
 
 from ironclaw.agent import AgentLimits, Briefing, Toolbox
-from ironclaw.agent.clock import TIME
 from ironclaw.agent.task import AgentTasks
-from ironclaw.agent.web import web_tools
 from ironclaw.agents import Agents, ThreadModels
 from ironclaw.auth import Authenticate, TokenAuthority
 from ironclaw.backup.keeper import BackupKeeper, Plan
-from ironclaw.chat.command_turns import UndoChanges
 from ironclaw.chat.schema import MIGRATIONS as CHAT
 from ironclaw.chat.search import MIGRATIONS as CHAT_SEARCH
 from ironclaw.chat.service import ChatService
@@ -27,7 +24,6 @@ from ironclaw.hub import Hub
 from ironclaw.jobs.limits import JobLimits
 from ironclaw.jobs.manager import Jobs
 from ironclaw.jobs.store import MIGRATIONS as JOBS
-from ironclaw.jobs.tools import job_tools
 from ironclaw.llm.builtin import BuiltinProvider
 from ironclaw.llm.connection import ModelConnection
 from ironclaw.llm.metered import Meter
@@ -38,7 +34,6 @@ from ironclaw.logs import LogRing
 from ironclaw.memory.outside import Outside
 from ironclaw.memory.search import Search
 from ironclaw.memory.store import MIGRATIONS as MEMORY
-from ironclaw.memory.tools import memory_tools
 from ironclaw.memory.versions import Versions
 from ironclaw.memory.workspace import Workspace
 from ironclaw.openai.front import OpenAIFront
@@ -51,7 +46,6 @@ from ironclaw.secretbox import SecretBox
 from ironclaw.settings import Settings
 from ironclaw.skills import MIGRATIONS as SKILLS
 from ironclaw.skills import SkillManager
-from ironclaw.skills.tools import skill_tools
 from ironclaw.status import PartStatus, StatusReader
 from ironclaw.tools import Tool
 from ironclaw.usage.budgets import Budgets
@@ -113,26 +107,14 @@ async def open_services(
     async with contextlib.AsyncExitStack() as stack:
         home, token, token_is_new = _open_home(stack, settings)
         ground = await _Ground.open(stack, settings, home, start_empty=start_empty)
-        workspace, search = await ground.notes()
-        skills = ground.skills()
+        nouns = await ground.nouns(token)
         slots = StreamSlots(settings.max_streams)
         builtin, model = await ground.models(llm)
-        jobs = ground.jobs(token)
-        extensions = await ground.extensions(jobs.sandboxes)
-        status = ground.status(workspace, search, jobs, slots, model)
-        status.add_part("sandbox", lambda: _sandbox_part(jobs.sandboxes))
-        status.add_part("extensions", lambda: _extensions_part(extensions))
-        own_tools = (
-            *memory_tools(workspace, search),
-            *job_tools(jobs),
-            TIME,
-            status.tool(),
-            *ground.tools(skills),
-            *tools,
-        )
-        agents = await ground.agents(builtin, model, Toolbox(own_tools, [extensions]), Briefing(workspace, skills))
-        await jobs.open(AgentTasks(model, agents.meter, settings.max_tool_iterations))
-        chat = await ground.chat(agents, status, workspace.undo_changes, skills)
+        status = ground.status(nouns, slots, model)
+        toolbox = ground.toolbox(nouns, status, tuple(tools))
+        agents = await ground.agents(builtin, model, toolbox, Briefing(nouns.workspace, nouns.skills))
+        await nouns.jobs.open(AgentTasks(model, agents.meter, settings.max_tool_iterations))
+        chat = await ground.chat(agents, status, nouns)
         yield Services(
             settings=settings,
             logs=logs,
@@ -141,12 +123,12 @@ async def open_services(
             hub=ground.hub,
             ledger=ground.ledger,
             budgets=agents.meter.budgets,
-            workspace=workspace,
-            search=search,
-            skills=skills,
+            workspace=nouns.workspace,
+            search=nouns.search,
+            skills=nouns.skills,
             model=model,
-            jobs=jobs,
-            extensions=extensions,
+            jobs=nouns.jobs,
+            extensions=nouns.extensions,
             chat=chat,
             openai=OpenAIFront(agents, chat, ground.hub, ground.database, settings.llm_aliases),
             status=status,
@@ -185,6 +167,17 @@ def _open_home(stack: contextlib.AsyncExitStack, settings: Settings) -> tuple[Ho
     return home, token, kept is None
 
 
+@attrs.frozen(kw_only=True)
+class _Nouns:
+    """What the agent's tools work on."""
+
+    workspace: Workspace
+    search: Search
+    jobs: Jobs
+    skills: SkillManager
+    extensions: Extensions
+
+
 @attrs.frozen
 class _Ground:
     """What all parts stand on. Each method opens one of them, to be ended with the stack."""
@@ -196,6 +189,7 @@ class _Ground:
     hub: Hub
     ledger: Ledger
     box: SecretBox
+    egress: Egress
 
     @classmethod
     async def open(
@@ -208,7 +202,21 @@ class _Ground:
         stack.push_async_callback(hub.aclose)
         ledger = await Ledger.open(database)
         stack.push_async_callback(ledger.aclose)
-        return cls(stack, settings, home, database, hub, ledger, SecretBox(database, home.path))
+        egress = Egress(settings.web_fetch_allow)
+        stack.push_async_callback(egress.aclose)
+        return cls(stack, settings, home, database, hub, ledger, SecretBox(database, home.path), egress)
+
+    async def nouns(self, token: str) -> _Nouns:
+        """The notes, jobs, skills and extensions."""
+        workspace, search = await self.notes()
+        jobs = self.jobs(token)
+        return _Nouns(
+            workspace=workspace,
+            search=search,
+            jobs=jobs,
+            skills=self.skills(),
+            extensions=await self.extensions(jobs.sandboxes),
+        )
 
     async def notes(self) -> tuple[Workspace, Search]:
         """The notes and their search."""
@@ -236,10 +244,8 @@ class _Ground:
 
     def skills(self) -> SkillManager:
         """The skills; nothing of them is read before it is needed."""
-        egress = Egress(self._settings.web_fetch_allow)
-        self._stack.push_async_callback(egress.aclose)
         url = self._settings.skills_registry_url
-        skills = SkillManager(self._home.path / "skills", self.database, egress, url)
+        skills = SkillManager(self._home.path / "skills", self.database, self.egress, url)
         self._stack.push_async_callback(skills.aclose)
         return skills
 
@@ -259,20 +265,21 @@ class _Ground:
         self._stack.push_async_callback(extensions.aclose)
         return extensions
 
-    def status(
-        self, workspace: Workspace, search: Search, jobs: Jobs, slots: StreamSlots, connection: ModelConnection
-    ) -> StatusReader:
+    def status(self, nouns: _Nouns, slots: StreamSlots, connection: ModelConnection) -> StatusReader:
         """What looks at all of it."""
-        return StatusReader(
+        status = StatusReader(
             database=self.database,
             hub=self.hub,
             ledger=self.ledger,
-            workspace=workspace,
-            search=search,
-            jobs=jobs,
+            workspace=nouns.workspace,
+            search=nouns.search,
+            jobs=nouns.jobs,
             slots=slots,
             connection=connection,
         )
+        status.add_part("sandbox", lambda: _sandbox_part(nouns.jobs.sandboxes))
+        status.add_part("extensions", lambda: _extensions_part(nouns.extensions))
+        return status
 
     def backups(self, status: StatusReader) -> BackupKeeper:
         """What copies all of it every night; not a private temporary home, which ends with the program."""
@@ -292,14 +299,14 @@ class _Ground:
         return keeper
 
     async def agents(
-        self, builtin: Provider, connection: ModelConnection, toolbox: Toolbox, briefing: Briefing
+        self, builtin: Provider, connection: ModelConnection, toolbox: Callable[[], Toolbox], briefing: Briefing
     ) -> Agents:
         """What makes agents, and counts their calls."""
         return Agents(
             connection=connection,
             builtin_provider=builtin,
             meter=await self._meter(),
-            toolbox=toolbox,
+            make_toolbox=toolbox,
             briefing=briefing,
             limits=AgentLimits(iterations=self._settings.max_tool_iterations, tokens=self._settings.turn_tokens),
         )
@@ -310,15 +317,29 @@ class _Ground:
         unpriced = self._settings.budget_unknown_price == "allow"
         return Meter(self.ledger, budgets, Prices(), allow_unpriced=unpriced)
 
-    def tools(self, skills: SkillManager) -> tuple[Tool, ...]:
-        """The tools that read skills and the web."""
-        egress = Egress(self._settings.web_fetch_allow)
-        self._stack.push_async_callback(egress.aclose)
-        return *skill_tools(skills), *web_tools(egress, searxng_url=self._settings.searxng_url)
+    def toolbox(self, nouns: _Nouns, status: StatusReader, hosts: tuple[Tool, ...]) -> Callable[[], Toolbox]:
+        """What makes the tools, with the first turn; *hosts* are those of a host program."""
 
-    async def chat(
-        self, agents: Agents, status: StatusReader, undo_changes: UndoChanges, skills: SkillManager
-    ) -> ChatService:
+        def make() -> Toolbox:
+            from ironclaw.agent.clock import TIME  # noqa: PLC0415 - a start needs no tools
+            from ironclaw.agent.web import web_tools  # noqa: PLC0415
+            from ironclaw.jobs.tools import job_tools  # noqa: PLC0415
+            from ironclaw.memory.tools import memory_tools  # noqa: PLC0415
+            from ironclaw.skills.tools import skill_tools  # noqa: PLC0415
+
+            own = (
+                *memory_tools(nouns.workspace, nouns.search),
+                *job_tools(nouns.jobs),
+                TIME,
+                status.tool(),
+                *skill_tools(nouns.skills),
+                *web_tools(self.egress, searxng_url=self._settings.searxng_url),
+            )
+            return Toolbox((*own, *hosts), [nouns.extensions])
+
+        return make
+
+    async def chat(self, agents: Agents, status: StatusReader, nouns: _Nouns) -> ChatService:
         """The conversations: what waited on disk begins to run."""
         chat = ChatService(
             self.hub,
@@ -327,8 +348,8 @@ class _Ground:
             agents.builtin,
             policy=agents.policy,
             models=ThreadModels(agents.connection),
-            undo_changes=undo_changes,
-            skills=skills,
+            undo_changes=nouns.workspace.undo_changes,
+            skills=nouns.skills,
             check_budget=agents.check_budget,
             max_turns=self._settings.max_turns,
             turn_timeout=self._settings.turn_timeout,

@@ -192,6 +192,10 @@ class EventReader:
             events.append(self.next())
         return events
 
+    def until_count(self, count: int) -> list[dict[str, Any]]:
+        """The next *count* events."""
+        return [self.next() for _ in range(count)]
+
     def close(self) -> None:
         """Go away."""
         self.response.close()

@@ -78,3 +78,11 @@ def openai_calls(call: Callable[..., Any]) -> None:
     call("DELETE", "/v1/responses/{id}", id_=kept)
     call("POST", "/v1/embeddings", {"model": "any", "input": "Hi"})
     call("POST", "/v1/completions", {"model": "any", "prompt": "Once"})
+
+
+def upkeep_calls(call: Callable[..., Any]) -> None:
+    """Logs and usage."""
+    call("POST", "/api/logs/level", {"level": "debug"})
+    call("GET", "/api/usage", query="?days=2")
+    call("PUT", "/api/budget", {"day_usd": 5, "month_usd": None})
+    call("GET", "/api/budget")

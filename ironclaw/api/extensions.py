@@ -5,161 +5,24 @@ from typing import Any
 import attrs
 from aiohttp import web
 
+from ironclaw.api.extension_items import (
+    AvailableExtensions,
+    ExtensionFailure,
+    ExtensionList,
+    ExtensionTool,
+    available,
+    details,
+    failure,
+    item,
+    tool,
+)
 from ironclaw.api.keys import SERVICES
 from ironclaw.api.requests import read_body, read_query
 from ironclaw.api.responses import json_response
 from ironclaw.errors import Invalid, IronclawError
-from ironclaw.extensions.extension import Extension, State
-from ironclaw.extensions.manifest import Manifest
-from ironclaw.extensions.registry import Listed, Source
-from ironclaw.extensions.schema import FoundTool, tool_name
-from ironclaw.extensions.tools import risk_of
-from ironclaw.extensions.values import default_values, setting_values
-from ironclaw.redact import redact
-from ironclaw.tools import Risk
+from ironclaw.extensions.extension import Extension
 
 _LONGEST_WAIT = 600
-
-
-@attrs.frozen
-class ExtensionFailure:
-    """Why it can't be used now."""
-
-    code: str
-    message: str
-
-
-@attrs.frozen(kw_only=True)
-class ExtensionItem:
-    """An installed extension. *authenticated*: its token was checked and taken, or it needs none (*needs_token* false).
-
-    *progress* is what an installation is busy with; *registry* is `pasted` for one that came with its own command.
-    """
-
-    name: str
-    version: str
-    enabled: bool
-    authenticated: bool
-    title: str
-    description: str
-    registry: Source
-    state: State
-    needs_token: bool
-    tool_count: int
-    progress: str | None = None
-    error: ExtensionFailure | None = None
-
-
-@attrs.frozen
-class ExtensionList:
-    """The installed extensions, by name."""
-
-    extensions: list[ExtensionItem]
-
-
-@attrs.frozen(kw_only=True)
-class ExtensionTool:
-    """A tool: *name* is what the agent calls, *title* the server's own name. *asks*: a person must allow a call."""
-
-    name: str
-    title: str
-    description: str
-    asks: bool
-
-
-@attrs.frozen(kw_only=True)
-class ExtensionSecret:
-    """A secret that it takes: whether one is kept (*set*), what one looks like (*hint*) and where to get one (*url*)."""
-
-    name: str
-    title: str
-    required: bool
-    set: bool
-    hint: str | None = None
-    url: str | None = None
-
-
-@attrs.frozen(kw_only=True)
-class ExtensionSetting:
-    """A setting: *kind* is text, url, folder, folders (with `:` between) or file; *value* is null where there is none."""
-
-    name: str
-    title: str
-    kind: str
-    required: bool
-    value: str | None = attrs.field()
-    default: str | None = attrs.field()
-    help: str | None = None
-
-
-@attrs.frozen(kw_only=True)
-class ExtensionCommand:
-    """What is run (*argv*, from *package* where there is one) or reached (a URL), and the names of what it is given.
-
-    *sandbox*: it runs in one, where one works. *confirm* is the hash that allows exactly this.
-    """
-
-    kind: str
-    argv: list[str]
-    variables: list[str]
-    sandbox: bool
-    confirm: str
-    package: str | None = None
-
-
-@attrs.frozen(kw_only=True)
-class ExtensionDetails:
-    """All that is known of an installed extension. *hosts*: what it may reach, `*` for any.
-
-    *confinement* says in words in what it runs.
-    """
-
-    name: str
-    version: str
-    enabled: bool
-    authenticated: bool
-    title: str
-    description: str
-    registry: Source
-    state: State
-    needs_token: bool
-    tool_count: int
-    installed_at: str
-    confinement: str
-    command: ExtensionCommand
-    hosts: list[str]
-    folders: list[str]
-    tools: list[ExtensionTool]
-    secrets: list[ExtensionSecret]
-    settings: list[ExtensionSetting]
-    progress: str | None = None
-    error: ExtensionFailure | None = None
-    homepage: str | None = None
-
-
-@attrs.frozen(kw_only=True)
-class AvailableExtension:
-    """An extension of a registry, with what it would ask for."""
-
-    name: str
-    version: str
-    title: str
-    description: str
-    registry: Source
-    installed: bool
-    command: ExtensionCommand
-    hosts: list[str]
-    folders: list[str]
-    secrets: list[ExtensionSecret]
-    settings: list[ExtensionSetting]
-    homepage: str | None = None
-
-
-@attrs.frozen
-class AvailableExtensions:
-    """What can be installed by name."""
-
-    extensions: list[AvailableExtension]
 
 
 @attrs.frozen
@@ -226,7 +89,7 @@ class ExtensionRemoved:
 
 async def list_installed(request: web.Request) -> web.StreamResponse:
     """What is installed."""
-    return json_response(request, ExtensionList([_item(one) for one in request.app[SERVICES].extensions.all()]))
+    return json_response(request, ExtensionList([item(one) for one in request.app[SERVICES].extensions.all()]))
 
 
 async def install(request: web.Request) -> web.StreamResponse:
@@ -236,7 +99,7 @@ async def install(request: web.Request) -> web.StreamResponse:
     if (body.name is None) == (body.mcpServers is None):
         raise Invalid("Give `name`, or `mcpServers` with one server.", field="name")
     if body.mcpServers is not None:
-        return json_response(request, _item(await services.extensions.paste(body.mcpServers)))
+        return json_response(request, item(await services.extensions.paste(body.mcpServers)))
     extension = await services.extensions.install(body.name or "", body.registry)
     return await _settled(request, extension)
 
@@ -254,7 +117,7 @@ async def authenticate(request: web.Request) -> web.StreamResponse:
         given[known[0].name] = body.token
     if not given:
         raise Invalid("`token` is missing.", field="token")
-    return json_response(request, _item(await services.extensions.authenticate(extension.name, given)))
+    return json_response(request, item(await services.extensions.authenticate(extension.name, given)))
 
 
 async def registry(request: web.Request) -> web.StreamResponse:
@@ -262,12 +125,12 @@ async def registry(request: web.Request) -> web.StreamResponse:
     manager = request.app[SERVICES].extensions
     found = await manager.search(read_query(request, ExtensionSearch).query)
     installed = {one.name for one in manager.all()}
-    return json_response(request, AvailableExtensions([_available(one, installed) for one in found]))
+    return json_response(request, AvailableExtensions([available(one, installed) for one in found]))
 
 
 async def show(request: web.Request) -> web.StreamResponse:
     """All about one."""
-    return _details(request, request.app[SERVICES].extensions.get(_name(request)))
+    return _answered(request, request.app[SERVICES].extensions.get(_name(request)))
 
 
 async def enable(request: web.Request) -> web.StreamResponse:
@@ -279,14 +142,14 @@ async def enable(request: web.Request) -> web.StreamResponse:
 
 async def disable(request: web.Request) -> web.StreamResponse:
     """Take it from the agent."""
-    return json_response(request, _item(await request.app[SERVICES].extensions.disable(_name(request))))
+    return json_response(request, item(await request.app[SERVICES].extensions.disable(_name(request))))
 
 
 async def configure(request: web.Request) -> web.StreamResponse:
     """Change its settings."""
     services = request.app[SERVICES]
     body = await read_body(request, ConfigureExtension, services.settings.body_timeout)
-    return _details(request, await services.extensions.configure(_name(request), body.settings))
+    return _answered(request, await services.extensions.configure(_name(request), body.settings))
 
 
 async def test(request: web.Request) -> web.StreamResponse:
@@ -296,8 +159,8 @@ async def test(request: web.Request) -> web.StreamResponse:
     try:
         tools = await manager.test(extension.name)
     except IronclawError as error:
-        return json_response(request, ExtensionTest(ok=False, error=_failure(error)))
-    return json_response(request, ExtensionTest(ok=True, tools=[_tool(extension, one) for one in tools]))
+        return json_response(request, ExtensionTest(ok=False, error=failure(error)))
+    return json_response(request, ExtensionTest(ok=True, tools=[tool(extension, one) for one in tools]))
 
 
 async def remove(request: web.Request) -> web.StreamResponse:
@@ -314,92 +177,9 @@ def _name(request: web.Request) -> str:
 async def _settled(request: web.Request, extension: Extension) -> web.StreamResponse:
     wait = min(read_query(request, WaitQuery).wait, _LONGEST_WAIT)
     await request.app[SERVICES].extensions.settled(extension.name, wait)
-    return json_response(request, _item(extension))
+    return json_response(request, item(extension))
 
 
-def _common(extension: Extension) -> dict[str, Any]:
-    record = extension.record
-    return {
-        "name": extension.name,
-        "version": record.manifest.version,
-        "enabled": record.enabled,
-        "authenticated": extension.authenticated,
-        "title": record.manifest.title,
-        "description": record.manifest.description,
-        "registry": record.source,
-        "state": extension.state,
-        "needs_token": extension.needs_token,
-        "tool_count": len(record.tools or ()),
-        "progress": extension.phase,
-        "error": None if extension.failure is None else _failure(extension.failure),
-    }
-
-
-def _item(extension: Extension) -> ExtensionItem:
-    return ExtensionItem(**_common(extension))
-
-
-def _details(request: web.Request, extension: Extension) -> web.Response:
-    record = extension.record
-    details = ExtensionDetails(
-        **_common(extension),
-        installed_at=record.installed_at,
-        confinement=request.app[SERVICES].extensions.confinement(extension),
-        tools=[_tool(extension, one) for one in record.tools or ()],
-        **_asked(record.manifest, record.secrets, setting_values(record)),
-    )
-    return json_response(request, details)
-
-
-def _available(listed: Listed, installed: set[str]) -> AvailableExtension:
-    manifest = listed.manifest
-    return AvailableExtension(
-        name=manifest.name,
-        version=manifest.version,
-        title=manifest.title,
-        description=manifest.description,
-        registry=listed.source,
-        installed=manifest.name in installed,
-        **_asked(manifest, frozenset(), default_values(manifest)),
-    )
-
-
-def _asked(manifest: Manifest, kept: frozenset[str], values: dict[str, str]) -> dict[str, Any]:
-    """What an extension is and asks for."""
-    return {
-        "homepage": manifest.homepage,
-        "command": ExtensionCommand(**manifest.preview(values), confirm=manifest.confirmation()),
-        "hosts": manifest.hosts(values),
-        "folders": [*manifest.server.folders, *manifest.server.reads],
-        "secrets": [
-            ExtensionSecret(
-                name=one.name, title=one.title, required=one.required, set=one.name in kept, hint=one.hint, url=one.url
-            )
-            for one in manifest.secrets
-        ],
-        "settings": [
-            ExtensionSetting(
-                name=one.name,
-                title=one.title,
-                kind=one.kind,
-                required=one.required,
-                value=values.get(one.name),
-                default=one.default,
-                help=one.help,
-            )
-            for one in manifest.settings
-        ],
-    }
-
-
-def _tool(extension: Extension, found: FoundTool) -> ExtensionTool:
-    return ExtensionTool(
-        name=tool_name(extension.name, found.name),
-        title=found.name,
-        description=found.description,
-        asks=risk_of(extension.record, found) is not Risk.READ,
-    )
-
-
-def _failure(error: IronclawError) -> ExtensionFailure:
-    return ExtensionFailure(error.code, redact(error.message))
+def _answered(request: web.Request, extension: Extension) -> web.StreamResponse:
+    confinement = request.app[SERVICES].extensions.confinement(extension)
+    return json_response(request, details(extension, confinement))

@@ -155,5 +155,8 @@ async def sandbox(patient: Patient) -> list[Finding]:
         return ok("sandbox", f"{sandboxes.name} locks a program in.")
     except SandboxUnavailable as error:
         return warning("sandbox", "No job can be run.", error.message)
+    except OSError as error:
+        fix = "Is this a container or a namespace of users? It must let its users be made and given files."
+        return warning("sandbox", f"No job can be run: {error.strerror}.", fix)
     finally:
         await sandboxes.aclose()

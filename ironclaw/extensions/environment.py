@@ -67,11 +67,11 @@ class Environment:
         """Install the package, in place of an environment before. Raises *Unavailable* with what is wrong and the fix."""
         await self.open()
         await asyncio.to_thread(self._clear, "python", "node")
-        package = manifest.server.package or ""
+        packages = [manifest.server.package or "", *manifest.server.also]
         if manifest.server.kind == "python":
-            await self._make_python(package, progress)
+            await self._make_python(packages, progress)
         elif manifest.server.kind == "node":
-            await self._make_node(package, progress)
+            await self._make_node(packages, progress)
 
     async def delete(self) -> None:
         """Delete all of it, data too."""
@@ -109,30 +109,30 @@ class Environment:
         for name in names:
             shutil.rmtree(self._folder / name, ignore_errors=True)
 
-    async def _make_python(self, package: str, progress: Progress) -> None:
+    async def _make_python(self, packages: Sequence[str], progress: Progress) -> None:
         place = self._folder / "python"
         if find_spec("pip") is None:
             raise Unavailable(
-                f"{package} needs pip, which this Python does not have. Install it: {sys.executable} -m ensurepip,"
+                f"{packages[0]} needs pip, which this Python does not have. Install it: {sys.executable} -m ensurepip,"
                 " or on Debian: apt install python3-pip python3-venv"
             )
         progress("making an environment")
         await _run([sys.executable, "-I", "-m", "venv", "--without-pip", str(place)], self._folder)
-        progress(f"installing {package}")
+        progress(f"installing {packages[0]}")
         pip = [sys.executable, "-I", "-m", "pip", "--python", str(place / "bin" / "python")]
         quiet = ["--quiet", "--disable-pip-version-check", "--no-input", "--only-binary", ":all:"]
-        await _run([*pip, "install", *quiet, package], self._folder)
+        await _run([*pip, "install", *quiet, *packages], self._folder)
 
-    async def _make_node(self, package: str, progress: Progress) -> None:
+    async def _make_node(self, packages: Sequence[str], progress: Progress) -> None:
         npm = shutil.which("npm")
         if npm is None:
-            raise Unavailable(f"{package} needs npm, which is not installed. {_NODE_FIX}")
+            raise Unavailable(f"{packages[0]} needs npm, which is not installed. {_NODE_FIX}")
         place = self._folder / "node"
         await asyncio.to_thread(place.mkdir, parents=True, exist_ok=True)
         await asyncio.to_thread(place.chmod, 0o755)  # it is read by the user of the sandbox; the home above is closed
-        progress(f"installing {package}")
+        progress(f"installing {packages[0]}")
         quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel", "error"]
-        await _run([npm, "install", "--prefix", str(place), *quiet, package], self._folder)
+        await _run([npm, "install", "--prefix", str(place), *quiet, *packages], self._folder)
 
 
 _NODE_FIX = "Install Node.js 20 or newer. On Debian: apt install nodejs npm"

@@ -5,7 +5,6 @@ Each change of one extension waits for the one before it. Nothing that a model s
 
 import asyncio
 import difflib
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,13 @@ from ironclaw.database import Database
 from ironclaw.errors import Conflict, IronclawError, NotFound
 from ironclaw.events import AuthCompleted, AuthRequired, Event, ExtensionUpdated
 from ironclaw.extensions import authentication, store
-from ironclaw.extensions.confinement import can_be_confined, in_words
+from ironclaw.extensions.confinement import in_words
 from ironclaw.extensions.environment import GONE
 from ironclaw.extensions.extension import Extension
 from ironclaw.extensions.manifest import from_mcp_servers
 from ironclaw.extensions.names import check_name
-from ironclaw.extensions.plans import clean_secrets, clean_settings, origin_of, plan_of, secret_key
+from ironclaw.extensions.planner import Planner
+from ironclaw.extensions.plans import clean_secrets, clean_settings, origin_of
 from ironclaw.extensions.preparation import Preparation
 from ironclaw.extensions.registry import Listed, Registry
 from ironclaw.extensions.running import RunningServer
@@ -32,11 +32,8 @@ from ironclaw.extensions.tools import make_tools
 from ironclaw.hub import Hub
 from ironclaw.redact import redact
 from ironclaw.sandbox.choice import Sandboxes
-from ironclaw.sandbox.protocol import SandboxUnavailable
 from ironclaw.secretbox import SecretBox
 from ironclaw.tools import Tool, ToolContext
-
-log = logging.getLogger(__name__)
 
 _MOST = 100
 
@@ -49,12 +46,12 @@ class Extensions:
     ) -> None:
         self._database = database
         self._hub = hub
-        self._box = box
         self._sandboxes = sandboxes
         self._folder = home / "extensions"
         self._idle = idle
         self._known: dict[str, Extension] = {}
         self._preparation = Preparation(self._folder, self._keep, self._tell, self._try)
+        self._planner = Planner(box, sandboxes, self._preparation)
         self.registry = Registry(self._folder)
 
     @classmethod
@@ -140,8 +137,7 @@ class Extensions:
         given = {name: value for name, value in pasted.secrets.items() if value}
         secrets = clean_secrets(manifest, given)
         record = Record(source="pasted", manifest=manifest, enabled=False, installed_at=store.now())
-        for name, value in secrets.items():
-            await self._box.put(secret_key(record.name, name), value, origin=origin_of(record))
+        await self._planner.keep(record, secrets)
         return await self._add(attrs.evolve(record, secrets=frozenset(secrets)))
 
     async def _add(self, record: Record) -> Extension:
@@ -197,8 +193,7 @@ class Extensions:
         async with extension.changing:
             self._known.pop(name, None)
             await extension.server.aclose()
-            for secret in extension.record.manifest.secrets:
-                await self._box.forget(secret_key(name, secret.name))
+            await self._planner.forget(extension.record)
             await self._database.write(lambda db: store.delete(db, name))
             await self._preparation.environment(name).delete()
         self._hub.publish(ExtensionUpdated(name=name, state="removed", enabled=False, authenticated=False))
@@ -218,8 +213,7 @@ class Extensions:
             kept = {one: value for one, value in old.settings.items() if one not in settings}
             record = attrs.evolve(old, settings={**kept, **clean})
             if origin_of(record) != origin_of(old):
-                for secret in old.secrets:
-                    await self._box.forget(secret_key(name, secret))
+                await self._planner.forget(old)
                 record = attrs.evolve(record, secrets=frozenset(), checked=None)
             await extension.server.stop()
             extension.failure, extension.refused = None, False
@@ -245,8 +239,7 @@ class Extensions:
             failure: IronclawError | None = None
             if tried.is_complete:
                 record, failure = await self._checked(record, secrets)
-            for one, value in secrets.items():
-                await self._box.put(secret_key(name, one), value, origin=origin_of(record))
+            await self._planner.keep(record, secrets)
             await extension.server.stop()
             extension.server.forgive()
             extension.refused, extension.failure = False, failure
@@ -260,8 +253,7 @@ class Extensions:
     async def _checked(self, record: Record, secrets: Mapping[str, str]) -> tuple[Record, IronclawError | None]:
         """The record after the check, and why there was none."""
         try:
-            known = {**await self._secrets(record), **secrets}
-            plan = await self._plan(record, known)
+            plan, known = await self._planner.plan(record, secrets)
             tools = await authentication.check(record, plan, known)
         except SecretRefused as error:
             self._hub.publish(_auth_required(record, error.message))
@@ -300,6 +292,14 @@ class Extensions:
             await self._note(extension, error)
             raise
         extension.failure = None
+        if not extension.authenticated:  # its manifest names another check, which could not be made before
+            record, failure = await self._checked(extension.record, {})
+            await self._keep(extension, record)
+            if failure is not None:
+                await self._note(extension, failure)
+                raise failure
+            self._hub.publish(AuthCompleted(name=extension.name))
+            self._tell(extension)
 
     async def _call(
         self, extension: Extension, context: ToolContext, tool: str, arguments: Mapping[str, Any]
@@ -342,7 +342,7 @@ class Extensions:
 
     def _extension(self, record: Record) -> Extension:
         async def make_plan() -> Plan:
-            return await self._plan(extension.record, await self._secrets(extension.record))
+            return (await self._planner.plan(extension.record))[0]
 
         async def on_start(tools: tuple[FoundTool, ...]) -> None:
             await self._started(extension, tools)
@@ -366,32 +366,6 @@ class Extensions:
         extension.record = record
         if record.tools != listed:
             self._set_tools(extension)
-
-    async def _plan(self, record: Record, secrets: Mapping[str, str]) -> Plan:
-        environment = self._preparation.environment(record.name)
-        if record.manifest.server.kind != "http":
-            await environment.open()
-        return plan_of(record, environment, secrets, await self._sandboxes_for(record))
-
-    async def _sandboxes_for(self, record: Record) -> Sandboxes | None:
-        """What its server runs in; None where that can't be, which its details say."""
-        if self._sandboxes.off or not can_be_confined(record):
-            return None
-        try:
-            await self._sandboxes.working()
-        except SandboxUnavailable as error:
-            log.warning("The extension %s runs without a sandbox: %s", record.name, error.message)
-            return None
-        return self._sandboxes
-
-    async def _secrets(self, record: Record) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for secret in record.manifest.secrets:
-            if secret.name in record.secrets:
-                value = await self._box.get(secret_key(record.name, secret.name), origin=origin_of(record))
-                if value is not None:
-                    found[secret.name] = value
-        return found
 
     def _tell(self, extension: Extension) -> None:
         news = self._news(extension)

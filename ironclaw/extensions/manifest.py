@@ -69,12 +69,13 @@ class Server:
     `http`: at *url* (streamable HTTP). `python` and `node`: the *package* gets an environment of its own, whose *command*
     is run with *args* (`node` without one: the package's only one). `command`: *command* is run as it is. *env* are
     variables without secret, *folders* what it may write, *reads* what it may only read, *hosts* what it may reach (`*`:
-    any; empty: none). *sandbox* false: it can't run in one.
+    any; empty: none). *sandbox* false: it can't run in one. *also* are packages that are installed along (`mcp<2`).
     """
 
     kind: Kind
     url: str | None = None
     package: str | None = None
+    also: list[str] = attrs.Factory(list)
     command: str | None = None
     args: list[str] = attrs.Factory(list)
     env: dict[str, str] = attrs.Factory(dict)
@@ -138,7 +139,8 @@ class Manifest:
         variables = sorted({*server.env, *(one.env or one.header or "" for one in self.secrets)})
         words = [server.url or ""] if server.kind == "http" else [*filter(None, [server.command]), *server.args]
         argv = [_shown(one, values) for one in words]
-        what = {"kind": server.kind, "package": server.package, "argv": argv, "variables": variables}
+        package = " ".join([server.package, *server.also]) if server.package else None
+        what = {"kind": server.kind, "package": package, "argv": argv, "variables": variables}
         return {**what, "sandbox": server.sandbox and server.kind != "http"}
 
     def confirmation(self) -> str:
@@ -183,8 +185,8 @@ def _server_problems(manifest: Manifest) -> Iterator[str]:
     if not server.command and server.kind != "node":
         yield "`command` is missing."
     pattern = {"python": _PYTHON_PACKAGE, "node": _NODE_PACKAGE}.get(server.kind)
-    if pattern is not None and not pattern.fullmatch(server.package or ""):
-        yield f"`package` must name one package of {'PyPI' if server.kind == 'python' else 'npm'}."
+    if pattern is not None and not all(map(pattern.fullmatch, [server.package or "", *server.also])):
+        yield f"`package` must name a package of {'PyPI' if server.kind == 'python' else 'npm'}."
     if manifest.needs_environment and "/" in (server.command or ""):
         yield "`command` must be a program of the package, without a folder."
     if len(server.args) > _MOST or len(server.env) > _MOST:

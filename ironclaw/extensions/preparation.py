@@ -87,7 +87,8 @@ class Preparation:
             return
         for pause in (0.0, *_AGAIN):
             await asyncio.sleep(pause)
-            if not extension.is_offered or extension.record.tools is not None or not is_sdk_installed():
+            known = extension.record.tools is not None and extension.authenticated
+            if known or not extension.is_offered or not is_sdk_installed():
                 return
             try:
                 await self._attempt(extension)

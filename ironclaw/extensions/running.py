@@ -75,7 +75,7 @@ class RunningServer:
 
         Raises *SecretRefused*, and *Unavailable* when the server can't be started now.
         """
-        if self._task is None or self._task.done() or self._stop.is_set():
+        if self._task is None or self._task.done() or self._is_over():
             await self._end_task()
             await self._wait_out_backoff()
         if self._task is None or self._task.done():  # nobody was faster meanwhile
@@ -84,6 +84,12 @@ class RunningServer:
             self._task = asyncio.create_task(self._serve(self._ready), name=f"extension {self._name}")
         assert self._ready is not None
         return await asyncio.shield(self._ready)
+
+    def _is_over(self) -> bool:
+        """Whether the session that there was is being cleaned up."""
+        ready = self._ready
+        opened = ready is not None and ready.done() and ready.exception() is None
+        return self._stop.is_set() or (opened and ready is not None and ready.result().ended.is_set())
 
     async def stop(self) -> None:
         """End the session, if there is one."""

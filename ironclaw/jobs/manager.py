@@ -325,16 +325,16 @@ class Jobs:
         await asyncio.shield(published.stored)
 
     async def _end(self, alive: _Alive, outcome: Outcome, run: Run | None) -> None:
-        alive.output.close()
-        alive.job = job = attrs.evolve(
-            alive.job,
-            **attrs.asdict(outcome),
-            ended_at=codec.format_time(codec.now()),
-            output_bytes=alive.output.total,
-            disk_bytes=run.disk if run is not None else 0,
-            tokens=run.tokens if run is not None else 0,
-        )
         try:
+            _, disk = await asyncio.to_thread(alive.folder.sizes)
+            alive.job = job = attrs.evolve(
+                alive.job,
+                **attrs.asdict(outcome),
+                ended_at=codec.format_time(codec.now()),
+                output_bytes=alive.output.total,
+                disk_bytes=disk,
+                tokens=run.tokens if run is not None else 0,
+            )
             published = self._hub.publish(self._update(job), lambda db: store.end(db, job))
             assert published.stored is not None
             await asyncio.shield(published.stored)
@@ -342,6 +342,7 @@ class Jobs:
             log.exception("How the job %s ended could not be kept", alive.job.id)
         finally:
             self._alive.pop(alive.job.id, None)
+            alive.output.close()  # who follows it looks then how the job has ended
             alive.gone.set()
 
     def _update(self, job: Job) -> Event:

@@ -46,7 +46,6 @@ class Run:
     sandboxes: Sandboxes
     tasks: TaskRunner | None
     _ending: "asyncio.Future[Outcome]" = attrs.field(init=False)
-    disk: int = attrs.field(default=0, init=False)
     tokens: int = attrs.field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -132,7 +131,6 @@ class Run:
         try:
             with self.sandboxes.watcher.watching(process) as watched:
                 code = await self._until_end(process)
-            self.disk = watched.measure.disk
             if watched.excess is not None:
                 self.end(self._passed(watched.excess))
             with contextlib.suppress(TimeoutError):

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 import os
+import secrets
 import shutil
 import sys
 import tempfile
@@ -22,12 +23,10 @@ from ironclaw.sandbox.process import HostProcess
 from ironclaw.sandbox.protocol import HOME, Limits, Program, SandboxUnavailable
 
 _LAUNCHER = Path(__file__).with_name("launcher.py")
-_FIRST_USER = (
-    1_900_000_000  # no system gives numbers of this range to anybody (systemd's "Users, Groups, UIDs and GIDs")
-)
+# No system gives numbers of this range to anybody (systemd's "Users, Groups, UIDs and GIDs").
+_USERS = range(1_900_000_000, 2_147_000_000)
 _NOBODY = 65534
 _INSIDE = "1000"
-_SPARE_PROCESSES = 16  # so that the watcher, which says why, comes before the kernel
 _PROBE_TIMEOUT = 10.0
 _PROBE_LIMITS = Limits(cpu_seconds=5, memory_mb=64, processes=16, file_mb=1, disk_mb=1)
 _TEXTS = {
@@ -78,7 +77,6 @@ class Bubblewrap:
     def __init__(self, readable: Iterable[Path] = ()) -> None:
         self._readable = tuple(readable)
         self._bwrap: Bwrap | None = None
-        self._users: set[int] = set()
         self._running: set[HostProcess] = set()
         self._filter: bytes | None = None
 
@@ -120,20 +118,12 @@ class Bubblewrap:
         bwrap = self._bwrap
         if bwrap is None:
             raise SandboxUnavailable("There is no bwrap.")
-        user = self._take_user()
-        try:
-            if user is not None:
-                await asyncio.to_thread(folders.give, program.folder, user)
-            others = 0 if user is not None else await asyncio.to_thread(tree.threads_of_user, os.getuid())
-            process = await HostProcess.spawn(
-                program,
-                lambda status: self._command(bwrap, program, user, others, status),
-                lambda: self._release(user),
-            )
-        except BaseException:
-            self._release(user)
-            raise
-        self._running.add(process)
+        user = _new_user()
+        if user is not None:
+            await asyncio.to_thread(folders.give, program.folder, user)
+        others = 0 if user is not None else await asyncio.to_thread(tree.threads_of_user, os.getuid())
+        process = await HostProcess.spawn(program, lambda status: self._command(bwrap, program, user, others, status))
+        self._running = {one for one in self._running if one.runs} | {process}
         return process
 
     async def aclose(self) -> None:
@@ -141,20 +131,6 @@ class Bubblewrap:
         for process in tuple(self._running):
             await process.aclose()
         self._running.clear()
-
-    def _take_user(self) -> int | None:
-        """The number of a user for one program; None where the gateway is no root and the program is its own user."""
-        if os.geteuid() != 0:
-            return None
-        user = next(number for number in range(_FIRST_USER, _FIRST_USER + 10_000) if number not in self._users)
-        if not _is_mapped(user):
-            return _NOBODY
-        self._users.add(user)
-        return user
-
-    def _release(self, user: int | None) -> None:
-        self._users.discard(user or 0)
-        self._running = {one for one in self._running if one.runs}
 
     def _command(self, bwrap: Bwrap, program: Program, user: int | None, others: int, status: int) -> list[str]:
         staged = user is not None
@@ -246,10 +222,19 @@ def _kernel_limits(limits: Limits, others: int) -> dict[str, int]:
     return {
         "CPU": limits.cpu_seconds + 5,
         "FSIZE": limits.file_mb << 20,
-        "NPROC": limits.processes + _SPARE_PROCESSES + others,
+        "NPROC": 2 * limits.processes + 64 + others,  # so that the watcher, which says why, comes first
         "NOFILE": 1024,
         "CORE": 0,
     }
+
+
+def _new_user() -> int | None:
+    """The number of a user for one program; None where the gateway is no root, and the program is its own user."""
+    if os.geteuid() != 0:
+        return None
+    # By chance, so that two gateways on one host don't share one: the kernel counts processes by user.
+    user = secrets.choice(_USERS)
+    return user if _is_mapped(user) else _NOBODY
 
 
 def _is_mapped(user: int) -> bool:

@@ -77,6 +77,8 @@ class Sandboxes:
                 await sandbox.probe()
             except SandboxUnavailable as error:
                 reasons.append(error.message)
+            except OSError as error:  # a system can refuse a step in ways that nobody foresaw
+                reasons.append(f"{sandbox.name} could not be tried: {error.strerror or error}.")
             else:
                 return sandbox
         self._failure = SandboxUnavailable(" ".join(reasons))

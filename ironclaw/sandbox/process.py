@@ -14,9 +14,9 @@ _BUFFER = 64 << 10
 
 
 class HostProcess:
-    """One program. Made by `spawn()`; *released* is called once, when all of it is gone."""
+    """One program. Made by `spawn()`."""
 
-    def __init__(self, process: asyncio.subprocess.Process, program: Program, released: Callable[[], None]) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, program: Program, status: int) -> None:
         self.limits: Limits = program.limits
         self.stdin: asyncio.StreamWriter | None = None
         self.stdout = asyncio.StreamReader(limit=_BUFFER)
@@ -24,16 +24,13 @@ class HostProcess:
         self._process = process
         self._folder: Path = program.folder
         self._device = program.folder.stat().st_dev
-        self._released: Callable[[], None] | None = released
-        self._status = -1
+        self._status = status
         self._killed = False
         self._ran = False
         self._transports: list[asyncio.BaseTransport] = []
 
     @classmethod
-    async def spawn(
-        cls, program: Program, command: Callable[[int], list[str]], released: Callable[[], None]
-    ) -> "HostProcess":
+    async def spawn(cls, program: Program, command: Callable[[int], list[str]]) -> "HostProcess":
         """Start what *command* gives, which reports to the descriptor that it is given (bwrap's --json-status-fd).
 
         Must run in the thread of the event loop: the kernel ties the end of the program to the end of that thread.
@@ -62,8 +59,7 @@ class HostProcess:
         finally:
             for end in {out, status, errors, stdin}:
                 os.close(end)
-        self = cls(process, program, released)
-        self._status = status_end
+        self = cls(process, program, status_end)
         await self._connect(out_end, errors_end, stdin_end)
         return self
 
@@ -96,15 +92,14 @@ class HostProcess:
         return 128 - code if code < 0 else code
 
     def _finish(self) -> None:
-        """Once: see what bwrap has reported, and tell whoever gave the program its place."""
-        if self._released is None:
+        """Once: see what bwrap has reported."""
+        if self._status < 0:
             return
-        released, self._released = self._released, None
-        os.set_blocking(self._status, False)
+        status, self._status = self._status, -1
+        os.set_blocking(status, False)
         with contextlib.suppress(BlockingIOError):
-            self._ran = b"exit-code" in os.read(self._status, _BUFFER)
-        os.close(self._status)
-        released()
+            self._ran = b"exit-code" in os.read(status, _BUFFER)
+        os.close(status)
 
     def terminate(self) -> None:
         """See *Confined*."""

@@ -3,7 +3,6 @@
 import http.client
 import json
 import random
-import re
 import socket
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from conftest import TOKEN
+from every_request import every_request, page_paths
 from gateway_process import GatewayProcess
 
 from ironclaw.errors import RateLimited
@@ -29,7 +29,6 @@ from ironclaw.settings import Settings
 
 Start = Callable[..., GatewayProcess]
 MakeClient = Callable[..., Awaitable[TestClient]]
-WEB = Path(__file__).parents[2] / "web"
 PROBES = {"/api/health", "/healthz", "/readyz"}
 UPGRADE = (
     "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
@@ -95,19 +94,6 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess
     process = GatewayProcess(tmp_path_factory.mktemp("auth") / "home", {"GATEWAY_LOGIN_RATE": "0"})
     yield process.start()
     process.kill()
-
-
-def page_paths() -> set[str]:
-    files = {path for path in WEB.rglob("*.*") if path.suffix in {".js", ".css", ".svg", ".txt"} or path.parent != WEB}
-    return {f"/{path.relative_to(WEB).as_posix()}" for path in files} | {"/", "/favicon.ico"}
-
-
-def every_request(app: web.Application) -> set[tuple[str, str]]:
-    """Each route of the router as it can be asked for, and each path with methods that nobody wrote down."""
-    given = {(route.method, re.sub(r"{\w+}", "x", route.resource.canonical)) for route in app.router.routes()}
-    return given | {
-        (method, path) for _, path in given for method in ("GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE")
-    }
 
 
 @pytest.mark.parametrize("prefix", ["", "/claw"])

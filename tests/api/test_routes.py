@@ -4,7 +4,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,11 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from conftest import TOKEN
+from every_request import page_paths
 from gateway_process import GatewayProcess
 from llm.stand_in_process import StandInProcess, run_stand_in  # noqa: F401
-from noun_calls import noun_calls, openai_calls
-from test_auth import UPGRADE, Reply, exchange, page_paths
+from noun_calls import noun_calls, openai_calls, upkeep_calls
+from test_auth import UPGRADE, Reply, exchange
 
 from ironclaw.api.openapi import describe
 from ironclaw.api.route import Route
@@ -168,6 +169,13 @@ def test_the_check_of_replies_sees_every_kind_of_difference() -> None:
     )
 
 
+def keeping_calls(call: Callable[..., Any]) -> None:
+    """One good call of what keeps it all: conversations as a file, and backups."""
+    call("POST", "/api/chat/import", call("GET", "/api/chat/export"))
+    call("POST", "/api/backups")
+    call("GET", "/api/backups")
+
+
 def happy_calls(gateway: GatewayProcess, model: StandInProcess) -> list[tuple[Route, Reply]]:
     """One good call of every route that ends by itself, in an order in which they can work."""
     rows = {(row.method, row.path): row for row in ROUTES}
@@ -195,7 +203,7 @@ def happy_calls(gateway: GatewayProcess, model: StandInProcess) -> list[tuple[Ro
     call("POST", "/api/chat/stop", {"thread_id": thread})
     call("GET", "/api/chat/search", query="?query=help&limit=1")
     call("GET", "/api/chat/threads/{id}/export", id_=thread)
-    call("POST", "/api/chat/import", call("GET", "/api/chat/export"))
+    keeping_calls(call)
     call("DELETE", "/api/chat/threads/{id}", id_=thread)
     noun_calls(call)
     call("PUT", "/api/model", {"address": f"{model.url}/v1", "model": "obedient"})
@@ -211,12 +219,7 @@ def happy_calls(gateway: GatewayProcess, model: StandInProcess) -> list[tuple[Ro
     call("DELETE", "/api/model")
     for path in ("/api/model", "/api/model/available", "/api/model/discover"):
         call("GET", path)
-    call("POST", "/api/logs/level", {"level": "debug"})
-    call("GET", "/api/usage", query="?days=2")
-    call("PUT", "/api/budget", {"day_usd": 5, "month_usd": None})
-    call("GET", "/api/budget")
-    call("POST", "/api/backups")
-    call("GET", "/api/backups")
+    upkeep_calls(call)
     for path in ("/api/logs/level", "/api/status", "/api/health", "/healthz", "/readyz", "/api", "/api/openapi.json"):
         call("GET", path)
     return replies

@@ -1,6 +1,7 @@
 """Backups: what is in one, what is not, and that it is as it was at one moment."""
 
 import asyncio
+import contextlib
 import os
 import sqlite3
 import stat
@@ -64,16 +65,29 @@ async def test_s20_without_secrets_no_secret_and_no_trace_of_one_is_in_it(
             lambda db: db.execute("SELECT sealed FROM secrets").fetchall()
         )
         sealed.append(bytes(rows[0][0]))
+    freed = os.urandom(6000)
+    with contextlib.closing(sqlite3.connect(settings.home / "ironclaw.db", isolation_level=None)) as db:
+        db.execute("PRAGMA secure_delete = OFF")  # some builds of SQLite overwrite what is deleted, others do not
+        db.execute("CREATE TABLE gone (x BLOB)")
+        db.execute("INSERT INTO gone VALUES (?)", (freed,))
+        db.execute("DROP TABLE gone")
     source = Source(settings.home, settings.home / "workspace")
     await asyncio.to_thread(create, source, tmp_path / "plain.tar.gz")
     await asyncio.to_thread(create, source, tmp_path / "secret.tar.gz", with_secrets=True)
     plain, secret = unpacked(tmp_path / "plain.tar.gz"), unpacked(tmp_path / "secret.tar.gz")
     whole = b"".join(plain.values())
     assert not {"token", "secrets.key", ".env"} & set(plain)
-    for trace in (CANARY.encode(), *sealed, b"a-token-in-a-file", (settings.home / "secrets.key").read_bytes().strip()):
+    for trace in (
+        CANARY.encode(),
+        freed[1000:1200],
+        *sealed,
+        b"a-token-in-a-file",
+        (settings.home / "secrets.key").read_bytes().strip(),
+    ):
         assert trace not in whole
     assert {"token", "secrets.key", ".env"} < set(secret)
     assert sealed[1] in secret["ironclaw.db"]
+    assert freed[1000:1200] in secret["ironclaw.db"]  # else the check above would prove nothing
     assert not read_about(tmp_path / "plain.tar.gz").with_secrets
     restore(tmp_path / "secret.tar.gz", tmp_path / "new", KNOWN)
     back = await make_client(Settings(home=tmp_path / "new", auth_token=settings.auth_token, llm_discover=False))

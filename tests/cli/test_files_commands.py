@@ -108,9 +108,8 @@ def test_s20_a_support_bundle_says_what_is_in_it_and_holds_nothing_private(
     gateway.request("POST", "/api/memory/write", {"path": "diary.md", "content": "CANARYNOTE of mine"})
     gateway.request("GET", "/api/memory/search?query=CANARYQUERY")
     target = tmp_path / "s.zip"
-    done = ironclaw(
-        gateway.home, "support", "-o", str(target), **env, SEARXNG_URL="http://me:canary-password@search.lan"
-    )
+    misplaced = {"SEARXNG_URL": "http://me:canary-password@search.lan", "GATEWAY_USER_ID": f"{KEY}-in-the-wrong-place"}
+    done = ironclaw(gateway.home, "support", "-o", str(target), **env, **misplaced)
     assert (done.returncode, done.stdout) == (0, f"{target}\n"), done.stderr
     names = [
         "README.txt",

@@ -253,14 +253,33 @@ def test_the_list_of_many_notes_grows_as_it_is_scrolled(look: Callable[..., Page
 
 def views(page: Page, gateway: GatewayProcess) -> Iterator[str]:
     """Goes through all that the place shows, and says where it is."""
-    rich = "---\ntags: [a]\n---\n# Rich\n\nSome [[Rich]] and [[none]] #tag `code`\n\n- [ ] open\n- [x] done\n  - [ ] in\n\n"
+    put_rich(gateway)
+    show(page, gateway)
+    yield from views_of_a_note(page)
+    yield from views_of_a_conflict(page, gateway)
+    page.goto(address(gateway, "rich/photo.png"))
+    expect(page.get_by_text("256 bytes")).to_be_visible()
+    yield "file"
+    page.goto(address(gateway, "rich/none.md"))
+    expect(page.get_by_text("There is no note “none” yet.")).to_be_visible()
+    yield "no note"
+    for name in ("Rich.md", "Rich (mine).md", "photo.png"):
+        (gateway.home / "workspace" / "rich" / name).unlink()
+
+
+RICH = "---\ntags: [a]\n---\n# Rich\n\nSome [[Rich]] and [[none]] #tag `code`\n\n- [ ] open\n- [x] done\n  - [ ] in\n\n"
+
+
+def put_rich(gateway: GatewayProcess) -> None:
     put(
         gateway,
         "rich/Rich.md",
-        f"{rich}| a | b |\n|---|--:|\n| 1 | 2 |\n\n```py\nprint(1)\n```\n\n> said\n\n{PARAGRAPHS}\n",
+        f"{RICH}| a | b |\n|---|--:|\n| 1 | 2 |\n\n```py\nprint(1)\n```\n\n> said\n\n{PARAGRAPHS}\n",
     )
     put(gateway, "rich/photo.png", bytes(range(256)))
-    show(page, gateway)
+
+
+def views_of_a_note(page: Page) -> Iterator[str]:
     expect(page.locator(".notes .row-link").first).to_be_visible()
     yield "list"
     page.get_by_role("button", name="New note").click()
@@ -282,11 +301,14 @@ def views(page: Page, gateway: GatewayProcess) -> Iterator[str]:
     expect(page.get_by_text("Reading…").last).to_be_hidden()
     yield "versions, closed"
     button(page, "Done").click()
+
+
+def views_of_a_conflict(page: Page, gateway: GatewayProcess) -> Iterator[str]:
     button(page, "Edit").click()
     yield "editor"
     editor(page).press("Control+Home")
     page.keyboard.type("mine ")
-    put(gateway, "rich/Rich.md", f"{rich}theirs\n")
+    put(gateway, "rich/Rich.md", f"{RICH}theirs\n")
     expect(page.get_by_text("This note was changed elsewhere.")).to_be_visible()
     page.keyboard.press("Control+s")
     expect(page.get_by_role("region", name="Yours")).to_be_visible()
@@ -300,14 +322,6 @@ def views(page: Page, gateway: GatewayProcess) -> Iterator[str]:
     page.locator(".note-version summary").first.click()
     expect(page.locator(".note-diff").first).to_be_visible()
     yield "versions"
-    page.goto(address(gateway, "rich/photo.png"))
-    expect(page.get_by_text("256 bytes")).to_be_visible()
-    yield "file"
-    page.goto(address(gateway, "rich/none.md"))
-    expect(page.get_by_text("There is no note “none” yet.")).to_be_visible()
-    yield "no note"
-    for name in ("Rich.md", "Rich (mine).md", "photo.png"):
-        (gateway.home / "workspace" / "rich" / name).unlink()
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1440), ("dark", 360)])

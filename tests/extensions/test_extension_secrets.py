@@ -9,17 +9,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from aiohttp.test_utils import TestClient
 from chat_calls import MakeClient, call, say, turn
 from conftest import ScriptedModel
 from extensions.mcp_process import TOKEN_OF_SERVER, HostedServer, run_hosted, run_hosted_process  # noqa: F401
-from extensions.stdio_ground import PROGRAM, SECRET, starts
+from extensions.stdio_ground import KEY, PROGRAM, SECRET, starts, write_manifest
 from gateway_process import GatewayProcess
 from llm.stand_in_process import StandInProcess, run_stand_in  # noqa: F401
 
 from ironclaw.errors import Invalid
 from ironclaw.extensions.manifest import parse
+from ironclaw.extensions.session import HttpPlan, Refusals
+from ironclaw.extensions.wire import http_client
 from ironclaw.settings import Settings
 
 PYTHON = sys.executable
@@ -206,12 +209,52 @@ async def test_s81_a_redirect_to_another_host_is_not_followed_and_gets_no_token(
     await other.wait_closed()
 
 
+async def test_s81_the_client_of_an_extension_reaches_its_own_origin_only_and_follows_nothing(
+    hosted: HostedServer,
+) -> None:
+    plan = HttpPlan("x", hosted.url, {"Authorization": f"Bearer {TOKEN_OF_SERVER}"})
+    async with http_client(plan, Refusals()) as client:
+        for elsewhere in (
+            f"http://localhost:{hosted.port}/mcp",
+            f"http://127.0.0.1:{hosted.port + 1}/",
+            "https://127.0.0.1/",
+        ):
+            with pytest.raises(httpx2.ConnectError, match="is not the server of this extension"):
+                await client.get(elsewhere)
+        hosted.set(redirect=f"http://localhost:{hosted.port}/mcp")
+        assert (await client.get(hosted.url, follow_redirects=False)).status_code == 307
+        with pytest.raises(httpx2.ConnectError):
+            await client.get(hosted.url, follow_redirects=True)
+    assert {one["headers"]["host"] for one in hosted.events("request")} == {f"127.0.0.1:{hosted.port}"}
+
+
 async def test_s81_a_metadata_address_is_never_connected(client: TestClient) -> None:
     await ask(client, "POST", "install", {"name": "github"})
     await ask(client, "PUT", "github/config", {"settings": {"url": "http://169.254.169.254/mcp"}})
     _, item = await ask(client, "POST", "github/auth", {"token": TOKEN_OF_SERVER})
     assert item["authenticated"] is False
     assert "never connected" in item["error"]["message"]
+
+
+async def test_s81_a_program_has_its_token_checked_where_its_manifest_says_and_gets_it_in_its_variable(
+    make_client: MakeClient, settings: Settings, hosted: HostedServer
+) -> None:
+    assert settings.home is not None
+    check = f'[check]\nurl = "http://127.0.0.1:{hosted.port}/me"\n'
+    write_manifest(settings.home, "good", server='sandbox = false\nhosts = ["127.0.0.1"]', more=KEY + check)
+    model = ScriptedModel(call("local__secret"), say("done"))
+    client = await make_client(settings, llm=model)
+    await ask(client, "POST", "install", {"name": "local"})
+    status, reply = await ask(client, "POST", "local/auth", {"token": "wrong-token-1"})
+    assert (status, reply["error"]["code"]) == (422, "token_refused")
+    status, item = await ask(client, "POST", "local/auth", {"token": TOKEN_OF_SERVER})
+    assert (status, item["authenticated"]) == (200, True)
+    assert (await ask(client, "POST", "local/test"))[1]["ok"] is True
+    sent = [(one["path"], one["headers"]["authorization"]) for one in hosted.events("request")]
+    assert sent == [("/me", "Bearer wrong-token-1"), ("/me", f"Bearer {TOKEN_OF_SERVER}")]
+    events = await turn(client, "go", thread_id="a")
+    done = next(one for one in events if one["type"] == "tool_completed")
+    assert done["preview"] == "My key is *** and that is that."
 
 
 NOTES = """

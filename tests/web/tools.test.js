@@ -2,11 +2,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { commandText, extensionSentence, extensionWhere, foldersText, givenText, hostsText, runText, sandboxText, toolsText } from "../../web/js/extension-words.js";
 import { nameIn, skillName, skillOfChat } from "../../web/js/skill-drafts.js";
-import { skillTool, ToolBook } from "../../web/js/tool-book.js";
+import { availableTool, extensionTool, skillTool, ToolBook } from "../../web/js/tool-book.js";
 import { readPasted } from "../../web/js/tools-pasted.js";
 import { readToolsRoute, skillOfChatAddress, toolsAddress } from "../../web/js/tools-route.js";
-import { findingPlace, isGrave, mayText, skillWhere } from "../../web/js/tools-words.js";
+import { calls, findingPlace, isGrave, mayText, replacesText, skillWhere, stateWord } from "../../web/js/tools-words.js";
+import { extensionActs } from "../../web/js/views/extension-possible.js";
+import { skillActs } from "../../web/js/views/skill-possible.js";
 
 const SKILL = { name: "journal", description: "Keep a daily journal", version: "1.0.0", source: "builtin", trust: "trusted", state: "available", tools: "all", tags: ["diary"], allowed_tools: [] };
 
@@ -83,4 +86,56 @@ test("a name is made of any words, and read from any front matter", () => {
   assert.ok(skillName("x ".repeat(99)).length <= 64);
   assert.equal(nameIn('\uFEFF---\r\nname: "a-b"\r\n---\r\nx'), "a-b");
   assert.equal(nameIn("# no front matter\nname: x"), null);
+});
+
+test("a command is shown so that each sign of it can be seen", () => {
+  assert.equal(commandText(["uvx", "mcp-server-time", "--zone=Europe/Berlin"]), "uvx mcp-server-time --zone=Europe/Berlin");
+  assert.equal(commandText(["sh", "-c", "rm -rf 'a b'; true"]), "sh -c 'rm -rf '\\''a b'\\''; true'");
+  assert.equal(commandText(["x\u202egpj", "a\u00a0b", "\u200b", ""]), "'x\\u{202e}gpj' 'a\\u{a0}b' '\\u{200b}' ''");
+  assert.deepEqual(runText({ command: { kind: "http", argv: ["https://a.example/mcp"] } }), { words: "It is reached at this address:", exact: "https://a.example/mcp" });
+  assert.match(runText({ command: { kind: "python", argv: ["mcp-server-time"], package: "mcp-server-time==1.0" } }).words, /from the package mcp-server-time==1\.0 of PyPI:$/);
+  const node = { kind: "node", argv: ["--port", "1"], package: "@a/b" };
+  assert.equal(runText({ command: node, registry: "pasted" }).exact, "@a/b --port 1");
+  assert.equal(runText({ command: node, registry: "own" }).exact, "--port 1");
+  assert.equal(runText({ command: { ...node, argv: [] }, registry: "own" }).exact, "@a/b");
+});
+
+test("what an extension asks for is said in sentences", () => {
+  assert.equal(hostsText(["*"], { kind: "command" }), "It may reach any address.");
+  assert.equal(hostsText([], { kind: "python", sandbox: true }), "In the sandbox it reaches no address.");
+  assert.match(hostsText([], { kind: "command", sandbox: false }), /nothing keeps it from that/);
+  assert.match(hostsText(["a.example"], { kind: "python", sandbox: true }), /made to reach a\.example; nothing keeps it from other/);
+  assert.match(sandboxText({ kind: "command", sandbox: false }), /without a sandbox/);
+  assert.equal(sandboxText({ kind: "http", sandbox: false }), "");
+  assert.equal(hostsText(["a.example"], { kind: "http" }), "What you enter for it goes only to a.example.");
+  const settings = [{ name: "repository", title: "Repository", value: "/srv/notes" }, { name: "other", title: "Other folder", value: null }];
+  assert.equal(foldersText(["{repository}", "{other}", "{data}", "/home"], settings), "It uses /srv/notes, what you set as “Other folder”, its own folder, /home.");
+  assert.equal(givenText({ kind: "node", variables: ["API_KEY"] }), "It is given API_KEY.");
+  assert.equal(givenText({ kind: "http", variables: ["Authorization"] }), "");
+  assert.equal(toolsText([{ asks: false }]), "1 tool.");
+  assert.equal(toolsText([{ asks: false }, { asks: true }]), "2 tools, 1 of them asks you before each use.");
+  assert.equal(toolsText([{ asks: true }, { asks: true }]), "2 tools, which ask you before each use.");
+});
+
+test("how an extension is has a word and a sentence, and what is missing is called out", () => {
+  const github = { name: "github", title: "GitHub", description: "x", version: "1.0.0", registry: "builtin", state: "needs_token" };
+  assert.equal(stateWord(extensionTool(github)), "needs a token");
+  assert.ok(calls(github) && !calls({ state: "ready" }));
+  assert.equal(stateWord(availableTool(github)), "");
+  assert.equal(extensionSentence({ ...github, state: undefined }), "Not installed.");
+  assert.match(extensionSentence({ ...github, state: "failed", error: { message: "It is away." } }), /It is away\.$/);
+  assert.match(extensionSentence({ ...github, state: "installing", progress: "fetching" }), /: fetching\.$/);
+  assert.equal(extensionWhere({ ...github, version: "0", registry: "pasted" }), "Extension · pasted");
+});
+
+test("in every state there is one thing to do first, or a form that is it", () => {
+  const acts = {};
+  for (const state of [undefined, "installing", "install_failed", "unconfirmed", "disabled", "failed", "running", "ready"]) {
+    assert.equal(extensionActs({ state }, acts).filter(({ primary }) => primary).length, 1, state);
+  }
+  for (const state of ["needs_token", "needs_settings"]) assert.ok(extensionActs({ state }, acts).every(({ primary }) => !primary));
+  for (const state of ["available", "enabled", "disabled", "changed", "broken"]) {
+    for (const source of ["builtin", "own", "installed"]) assert.equal(skillActs({ skill: { state, source } }, acts).filter(({ primary }) => primary).length, 1);
+  }
+  assert.equal(replacesText(undefined), "");
 });

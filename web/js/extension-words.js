@@ -33,23 +33,35 @@ export function commandText(argv) {
 }
 
 /** What is run or reached. @returns {{words: string, exact: string}} */
-export function runText({ kind, argv, package: name }) {
+export function runText({ command: { kind, argv, package: name }, registry }) {
   if (kind === "http") return { words: "It is reached at this address:", exact: visible(argv.join(" ")) };
-  const from = name && PACKAGES[kind] ? `, from the package ${visible(name)} of ${PACKAGES[kind]}` : "";
-  const command = kind === "node" && argv.length === 0 ? [name] : argv;
-  return { words: `It is a program that is run on the gateway’s machine${from}:`, exact: commandText(kind === "node" && name && argv[0] !== name ? [name, ...argv] : command) };
+  const isBare = kind === "node" && (registry === "pasted" || argv.length === 0); // the package alone says what is run
+  const from = name ? `, from the package ${visible(name)} of ${PACKAGES[kind]}` : "";
+  return { words: `It is a program that is run on the gateway’s machine${from}:`, exact: commandText(isBare ? [name, ...argv] : argv) };
 }
 
-/** Which hosts a program may reach, or where a token goes. @param {{kind: string}} command */
-export function hostsText(hosts, { kind }) {
+/** What keeps a program from the rest of the machine. */
+export function sandboxText({ kind, sandbox }) {
+  if (kind === "http") return "";
+  if (!sandbox) return "It runs without a sandbox: it can do there whatever the gateway itself can.";
+  return "It runs in a sandbox where that machine has one; else it can do there whatever the gateway itself can.";
+}
+
+/** Which hosts a program may reach, or where a token goes. A sandbox lets it reach none, or any. */
+export function hostsText(hosts, { kind, sandbox }) {
   if (kind === "http") return hosts.length === 0 ? "" : `What you enter for it goes only to ${listed(hosts)}.`;
   if (hosts.includes("*")) return "It may reach any address.";
-  return hosts.length === 0 ? "It may reach no address." : `It may reach ${listed(hosts)}.`;
+  if (hosts.length > 0) return `It is made to reach ${listed(hosts)}; nothing keeps it from other addresses.`;
+  return sandbox ? "In the sandbox it reaches no address." : "It is made to reach no address; nothing keeps it from that.";
 }
 
-/** Which folders it sees. */
-export function foldersText(folders) {
-  return folders.length === 0 ? "" : `It sees ${listed(folders)}.`;
+/** Which folders it uses; one that a setting names goes by that. */
+export function foldersText(folders, settings) {
+  const named = (_, name) => {
+    const setting = settings.find((one) => one.name === name);
+    return setting === undefined ? "its own folder" : (setting.value ?? `what you set as “${setting.title}”`);
+  };
+  return folders.length === 0 ? "" : `It uses ${listed(folders.map((folder) => folder.replace(/\{(\w+)\}/g, named)))}.`;
 }
 
 /** What a program is given, beside its command. */
@@ -63,7 +75,7 @@ export function toolsText(tools) {
   const count = tools.length === 1 ? "1 tool" : `${tools.length} tools`;
   if (asking === 0) return `${count}.`;
   if (asking === tools.length) return tools.length === 1 ? "1 tool, which asks you before each use." : `${count}, which ask you before each use.`;
-  return `${count}, ${asking} of them ask you before each use.`;
+  return `${count}, ${asking} of them ${asking === 1 ? "asks" : "ask"} you before each use.`;
 }
 
 function listed(words) {

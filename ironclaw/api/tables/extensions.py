@@ -13,7 +13,7 @@ ROWS: tuple[Route, ...] = (
         "/api/extensions/list",
         "extensions.list_installed",
         "The installed extensions and how each is.",
-        reply="extensions.ExtensionList",
+        reply="extension_items.ExtensionList",
     ),
     route(
         "extensions",
@@ -23,7 +23,7 @@ ROWS: tuple[Route, ...] = (
         "Install from a registry, or what was pasted as mcpServers JSON: that stays disabled until it is confirmed.",
         body="extensions.InstallExtension",
         query="extensions.WaitQuery",
-        reply="extensions.ExtensionItem",
+        reply="extension_items.ExtensionItem",
     ),
     route(
         "extensions",
@@ -32,7 +32,7 @@ ROWS: tuple[Route, ...] = (
         "extensions.authenticate",
         "Check a token and keep it, encrypted, in place of the one before.",
         body="extensions.AuthenticateExtension",
-        reply="extensions.ExtensionItem",
+        reply="extension_items.ExtensionItem",
     ),
     route(
         "extensions",
@@ -41,7 +41,7 @@ ROWS: tuple[Route, ...] = (
         "extensions.registry",
         "What can be installed by name.",
         query="extensions.ExtensionSearch",
-        reply="extensions.AvailableExtensions",
+        reply="extension_items.AvailableExtensions",
     ),
     route(
         "extensions",
@@ -49,7 +49,7 @@ ROWS: tuple[Route, ...] = (
         "/api/extensions/{name}",
         "extensions.show",
         "All about one: tools, secrets, settings, its command, the last error.",
-        reply="extensions.ExtensionDetails",
+        reply="extension_items.ExtensionDetails",
         pattern=_NAME,
     ),
     route(
@@ -60,7 +60,7 @@ ROWS: tuple[Route, ...] = (
         "Let the agent use it; one that brings its own command needs the hash of that.",
         body="extensions.EnableExtension",
         query="extensions.WaitQuery",
-        reply="extensions.ExtensionItem",
+        reply="extension_items.ExtensionItem",
     ),
     route(
         "extensions",
@@ -68,7 +68,7 @@ ROWS: tuple[Route, ...] = (
         "/api/extensions/{name}/disable",
         "extensions.disable",
         "Take its tools from the agent and stop it.",
-        reply="extensions.ExtensionItem",
+        reply="extension_items.ExtensionItem",
     ),
     route(
         "extensions",
@@ -77,7 +77,7 @@ ROWS: tuple[Route, ...] = (
         "extensions.configure",
         "Change settings without secret; a new address forgets the token of the old one.",
         body="extensions.ConfigureExtension",
-        reply="extensions.ExtensionDetails",
+        reply="extension_items.ExtensionDetails",
     ),
     route(
         "extensions",

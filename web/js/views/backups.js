@@ -47,7 +47,7 @@ export class Backups {
     else line.replaceChildren("The last one: ", this.#time(last.created_at), `, ${sizeText(last.size)}.`);
     const nightly = part(this.#root, "next");
     if (next === null) setText(nightly, "None are made by themselves.");
-    else nightly.replaceChildren("The next one is made ", this.#time(next), `; ${keep} nightly ones are kept.`);
+    else nightly.replaceChildren("The next one: ", this.#time(next), `; ${keep} nightly ones are kept.`);
     this.#root.title = `In ${folder}`;
     this.#tell(failure ? `The last attempt failed. ${failure}` : "");
   }

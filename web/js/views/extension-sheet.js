@@ -1,7 +1,7 @@
 /** An extension to look at: what is run or reached and what it may do first, then what it needs, then its tools. */
 
 import { fromTemplate, part, setText, showText } from "../dom.js";
-import { extensionSentence, foldersText, givenText, hostsText, runText, toolsText } from "../extension-words.js";
+import { extensionSentence, foldersText, givenText, hostsText, runText, sandboxText, toolsText } from "../extension-words.js";
 import { safeAddress } from "../markdown-inline.js";
 import { ExtensionSecrets } from "./extension-secrets.js";
 import { ExtensionSettings } from "./extension-settings.js";
@@ -23,11 +23,12 @@ export class ExtensionSheet {
     setText(part(this.root, "name"), title);
     setText(part(this.root, "description"), description);
     setText(part(this.root, "state"), extensionSentence(extension));
-    const { words, exact } = runText(command);
+    const { words, exact } = runText(extension);
     setText(part(this.root, "run"), words);
     setText(part(this.root, "command"), exact);
+    showText(part(this.root, "sandbox"), sandboxText(command));
     showText(part(this.root, "hosts"), hostsText(hosts, command));
-    showText(part(this.root, "folders"), foldersText(folders));
+    showText(part(this.root, "folders"), foldersText(folders, extension.settings));
     showText(part(this.root, "given"), givenText(command));
     this.#homepage(extension);
     this.#wanted(extension);

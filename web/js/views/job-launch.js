@@ -31,8 +31,9 @@ export class JobLaunch extends EventTarget {
     });
   }
 
+  /** What is read stays where it is. */
   focus() {
-    this.#input.focus();
+    this.#input.focus({ preventScroll: true });
   }
 
   /** Its field is as high as what stands in it, once it can be seen. */

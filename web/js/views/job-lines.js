@@ -33,13 +33,13 @@ export class JobLines {
 
   // While the call still runs, nothing but its title says which job is its own.
   #started({ job_id: id, title, thread_id: thread }) {
-    if (!thread || this.#lines(`[data-job="${id}"]`).length > 0) return;
+    if (!thread || this.#lines(named(id)).length > 0) return;
     const line = this.#lines('[data-job=""]').find(({ dataset }) => dataset.jobTitle === title);
     if (line !== undefined) line.dataset.job = id;
   }
 
   #show(job) {
-    for (const line of this.#lines(`[data-job="${CSS.escape(job.id)}"]`)) {
+    for (const line of this.#lines(named(job.id))) {
       line.dataset.jobState = job.status;
       const link = line.querySelector("[data-part=job]");
       link.hidden = false;
@@ -51,4 +51,8 @@ export class JobLines {
   #lines(selector) {
     return [...this.#root.querySelectorAll(`.step${selector}`)];
   }
+}
+
+function named(id) {
+  return `[data-job="${CSS.escape(id)}"]`;
 }

@@ -1,25 +1,27 @@
-/** What a job prints, as it comes: text in pieces, of which the newest stay, and an end that is followed unless its reader goes up. */
+/** What a job prints, as it comes; its end is followed unless its reader goes up, and then nothing moves. */
 
-import { part, showText } from "../dom.js";
+import { arrange, part, showText } from "../dom.js";
 import { hasEnded } from "../jobs-words.js";
+import { OutputPieces } from "../output-pieces.js";
 import { ScrollFollower } from "../scroll.js";
 import { tab } from "../storage.js";
 import { EventStream } from "../stream.js";
 import { troubleText } from "./notice.js";
 
-const PIECE = 16384; // characters: then a new piece is begun at the end of a line
-const MOST = 1000000;
-const MOST_WHILE_READ = 4000000;
+const AHEAD = 1000; // pixels from an edge at which what lies behind it is brought
+const EMPTY = { pending: "It waits for its turn.", running: "Nothing has been printed yet." };
 
 /** Fires "ended" with how the job ended; "trouble" with what to say, null: none; "gone" when there is no such job. */
 export class JobLog extends EventTarget {
   #root;
   #name;
   #stream;
-  #left;
+  #pieces = new OutputPieces();
+  #nodes = new Map();
+  #left; // where it was left
   #waiting = [];
   #frame = null;
-  #length = 0;
+  #open = false;
   #over = false;
 
   /** @param {Element} root has the parts "scroll", "content", "output", "cut", "none" and "pill" @param {import("../jobs-api.js").JobsApi} api */
@@ -30,21 +32,20 @@ export class JobLog extends EventTarget {
     this.#left = tab.getValue(this.#name, null);
     this.#stream = new EventStream((place, signal) => api.follow(id, place, signal), "end");
     this.follower = new ScrollFollower(part(root, "scroll"), part(root, "content"), part(root, "output"));
-    this.follower.addEventListener("change", () => this.#moved());
-    part(root, "pill").addEventListener("click", () => this.follower.toEnd());
-    this.#stream.addEventListener("event", ({ detail }) => this.#take(detail));
-    this.#stream.addEventListener("open", () => this.#fire("trouble", null));
-    this.#stream.addEventListener("lost", ({ detail }) => this.#lost(detail));
+    this.#listen();
   }
 
   /** Reads on, where it is not over yet. */
   open() {
-    if (!this.#over) this.#stream.start(this.#stream.lastId);
+    if (this.#over || this.#open) return;
+    this.#open = true;
+    this.#stream.start(this.#stream.lastId);
     if (document.hidden) this.unseen();
   }
 
   leave() {
-    if (this.#root.checkVisibility()) tab.setValue(this.#name, this.#place);
+    this.#open = false;
+    if (part(this.#root, "scroll").checkVisibility()) tab.setValue(this.#name, this.#place);
     this.#stream.close();
   }
 
@@ -64,15 +65,29 @@ export class JobLog extends EventTarget {
 
   /** Says why there is nothing to read. */
   show({ status }) {
-    const words = { pending: "It waits for its turn.", running: "Nothing has been printed yet." };
-    const empty = this.#length === 0 && this.#waiting.length === 0;
-    showText(part(this.#root, "none"), !empty || (hasEnded(status) && !this.#over) ? "" : words[status] ?? "It has printed nothing.");
+    const empty = this.#pieces.empty && this.#waiting.length === 0;
+    showText(part(this.#root, "none"), !empty || (hasEnded(status) && !this.#over) ? "" : EMPTY[status] ?? "It has printed nothing.");
+  }
+
+  #listen() {
+    const scroller = part(this.#root, "scroll");
+    this.follower.addEventListener("change", () => this.#moved());
+    this.#stream.addEventListener("event", ({ detail }) => this.#take(detail));
+    this.#stream.addEventListener("open", () => this.#fire("trouble", null));
+    this.#stream.addEventListener("lost", ({ detail }) => this.#lost(detail));
+    scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    scroller.addEventListener("keydown", ({ key }) => key === "End" && this.#toEnd());
+    part(this.#root, "pill").addEventListener("click", () => this.#toEnd());
   }
 
   get #place() {
     const first = this.follower.following ? null : this.follower.first;
-    return first && { index: [...part(this.#root, "output").children].indexOf(first.node), offset: Math.round(first.offset) };
+    if (first === null) return null;
+    const index = [...part(this.#root, "output").children].indexOf(first.node);
+    return { number: this.#pieces.dropped + this.#pieces.window.from + index, offset: Math.round(first.offset) };
   }
+
+  // What comes
 
   #take({ name, data }) {
     if (name === "end") {
@@ -95,44 +110,49 @@ export class JobLog extends EventTarget {
     this.#waiting = [];
     if (text === "") return;
     part(this.#root, "none").hidden = true;
-    this.follower.keepPlace(() => {
-      this.#append(text);
-      this.#trim();
-    });
+    this.#pieces.add(text);
+    part(this.#root, "cut").hidden = this.#pieces.dropped === 0;
+    this.#change(() => this.follower.following && this.#pieces.window.toEnd());
     part(this.#root, "pill").hidden = this.follower.following;
     this.#restore();
   }
 
-  #append(text) {
-    const output = part(this.#root, "output");
-    this.#length += text.length;
-    const last = output.lastElementChild?.firstChild;
-    const room = last ? PIECE - last.data.length : 0;
-    const end = room <= 0 ? 0 : text.indexOf("\n", room) + 1 || text.length;
-    last?.appendData(text.slice(0, end));
-    for (let from = end; from < text.length; ) {
-      const to = text.indexOf("\n", from + PIECE) + 1 || text.length;
-      output.append(pieceOf(text.slice(from, to)));
-      from = to;
-    }
+  // What stands on the page
+
+  #change(move) {
+    this.follower.keepPlace(() => {
+      move();
+      this.#show();
+    });
   }
 
-  #trim() {
-    const output = part(this.#root, "output");
-    const most = this.follower.following ? MOST : MOST_WHILE_READ;
-    while (this.#length > most && output.children.length > 1) {
-      this.#length -= output.firstElementChild.textContent.length;
-      output.firstElementChild.remove();
-      part(this.#root, "cut").hidden = false;
-    }
+  #show() {
+    const { shown, window } = this.#pieces;
+    this.#nodes = new Map(shown.map((piece) => [piece, grown(this.#nodes.get(piece) ?? document.createElement("div"), piece.text)]));
+    arrange(part(this.#root, "output"), [...this.#nodes.values()]);
+    this.follower.whole = window.atEnd;
+  }
+
+  #scrolled() {
+    const { scrollTop, scrollHeight, clientHeight } = part(this.#root, "scroll");
+    const { window } = this.#pieces;
+    if (scrollTop < AHEAD && window.from > 0 && !this.follower.following) this.#change(() => window.up());
+    else if (scrollHeight - scrollTop - clientHeight < AHEAD && !window.atEnd) this.#change(() => window.down());
+  }
+
+  #toEnd() {
+    this.#pieces.window.toEnd();
+    this.#show();
+    this.follower.toEnd();
   }
 
   // Once what was read has come again.
   #restore() {
-    const node = this.#left && part(this.#root, "output").children[this.#left.index];
-    if (!node || (this.#left.offset < 0 && node.offsetHeight < -this.#left.offset)) return;
-    this.follower.show(node, this.#left.offset);
-    this.#left = null;
+    const { number, offset } = this.#left ?? {};
+    if (number === undefined || !this.#pieces.showAround(number)) return;
+    this.#show();
+    const node = part(this.#root, "output").children[number - this.#pieces.dropped - this.#pieces.window.from];
+    if (node.offsetHeight >= -offset) this.follower.show(node, offset);
   }
 
   #moved() {
@@ -145,8 +165,9 @@ export class JobLog extends EventTarget {
   }
 }
 
-function pieceOf(text) {
-  const piece = document.createElement("div");
-  piece.append(text);
-  return piece;
+// Adds what *node* does not have yet of *text*, so that a selection in it stays.
+function grown(node, text) {
+  if (node.firstChild === null) node.append(text);
+  else node.firstChild.appendData(text.slice(node.firstChild.data.length));
+  return node;
 }

@@ -35,9 +35,9 @@ export class JobsList {
     if (this.#state !== "read") this.#become("reading");
     const [page, error] = await this.#api.list().then((found) => [found, null], (reason) => [null, reason]);
     if (run !== this.#run) return;
-    if (page !== null) this.#book.replace(page);
-    else setText(part(this.#root, "failed-text"), `The jobs can't be read. ${error.message}`);
-    this.#become(page === null ? "failed" : "read");
+    if (page === null) return this.#fail(error);
+    this.#book.replace(page);
+    this.#become("read");
   }
 
   /** Takes one event of a job. */
@@ -66,10 +66,15 @@ export class JobsList {
   }
 
   async #older() {
-    const page = await this.#api.list(this.#book.cursor).catch(() => null);
-    if (page === null) return this.#become("failed");
+    const [page, error] = await this.#api.list(this.#book.cursor).then((found) => [found, null], (reason) => [null, reason]);
+    if (page === null) return this.#fail(error);
     this.#book.append(page);
     this.show();
+  }
+
+  #fail(error) {
+    setText(part(this.#root, "failed-text"), `The jobs can't be read. ${error.message}`);
+    this.#become("failed");
   }
 
   #become(state) {

@@ -149,6 +149,7 @@ export default class JobsView {
     if (key === "/" && target.matches("input, textarea, select")) return;
     event.preventDefault();
     if (this.#page !== null) location.hash = jobAddress();
+    this.root.querySelector(".jobs-list").scrollTop = 0;
     this.launch.focus();
   }
 }
