@@ -18,7 +18,7 @@ from ironclaw.sandbox.protocol import Confined, Limits, Program
 log = logging.getLogger(__name__)
 
 _BLOCK = 64 << 10
-_PAUSE = 0.001  # between blocks, so that a program that floods leaves the loop to others
+_PAUSE = 0.004  # between blocks, so that a program that floods leaves the loop to others
 _GRACE = 1.0  # for a program that is asked to end
 _LAST_WORDS = 2.0  # to read what is left in the pipe
 _SHELL_OUTPUT = 16 << 10

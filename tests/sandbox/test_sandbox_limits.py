@@ -1,10 +1,14 @@
 """What programs may use together: each limit ends all of a program, and is named."""
 
+import asyncio
+import contextlib
 from pathlib import Path
 
 import attrs
 import pytest
-from confined import LIMITS, gone, inside, python
+from confined import LIMITS, gone, inside, python, sandboxes
+
+from ironclaw.sandbox.protocol import Program
 
 QUICK = 20.0  # seconds; the looks come four times a second, the rest is for a machine that is busy
 
@@ -92,19 +96,20 @@ async def test_j2_the_kernel_holds_a_bomb_that_is_faster_than_the_looks(tmp_path
 import os, time
 count = 0
 try:
-    while True:
+    while count < 2000:
         if os.fork() == 0:
             time.sleep(30)
         count += 1
 except OSError:
-    print(count, flush=True)
+    pass
+print(count, flush=True)
 time.sleep(30)
 """
-    limits = attrs.evolve(LIMITS, processes=20)
-    ended = await inside(tmp_path, source(tmp_path, code), limits=limits)
-    assert ended.excess == "processes"
-    if ended.text:
-        assert int(ended.text.split()[0]) <= 2 * 20 + 64
+    command = ("/bin/sh", "-c", source(tmp_path, code))
+    program = Program(argv=command, folder=tmp_path, limits=attrs.evolve(LIMITS, processes=20))
+    async with sandboxes() as opened, contextlib.aclosing(await opened.start(program)) as process:
+        async with asyncio.timeout(30):
+            assert 20 <= int(await process.stdout.readline()) < 500  # nobody looks: this is the kernel alone
 
 
 async def test_threads_count_as_processes(tmp_path: Path) -> None:
