@@ -43,7 +43,7 @@ def main() -> None:
         try:
             home = page_tour.furnish(gateway.start())
             page_tour.spend(gateway)
-            for screen in asked.screens.split(","):
+            for screen in filter(None, asked.screens.split(",")):
                 take(browser, gateway, home, screen, asked.into)
             if asked.readme:
                 take_for_readme(browser, gateway, home)
@@ -58,7 +58,7 @@ def take(browser: Browser, gateway: GatewayProcess, home: page_tour.Furnished, s
     width, height = SCREENS[screen]
     scheme = "dark" if "dark" in screen else "light"
     context = browser.new_context(
-        viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=width < 720
+        viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=width < 720, is_mobile=width < 720
     )
     page = context.new_page()
     page.goto(f"{gateway.url}/#token={gateway.token}")

@@ -19,7 +19,7 @@ class ApprovalList:
 
 
 @attrs.frozen
-class Answer:
+class ApprovalAnswer:
     """The answer to one request. `always` also allows this tool on the same subject from now on."""
 
     request_id: str
@@ -34,5 +34,5 @@ async def waiting(request: web.Request) -> web.StreamResponse:
 async def answer(request: web.Request) -> web.StreamResponse:
     """Answer one of them, once."""
     services = request.app[SERVICES]
-    body = await read_body(request, Answer, services.settings.body_timeout)
+    body = await read_body(request, ApprovalAnswer, services.settings.body_timeout)
     return json_response(request, await services.chat.approvals.settle(body.request_id, body.action))

@@ -50,6 +50,19 @@ def test_the_router_serves_the_table_and_the_page_and_nothing_else(settings: Set
     assert {("HEAD", "/api/chat/events"), ("HEAD", "/api/chat/ws")}.isdisjoint(served)
 
 
+def test_openapi_describes_each_body_by_its_own_class() -> None:
+    document = describe(ROUTES, "")
+    for row in ROUTES:
+        if row.body is None or not attrs.has(row.body):
+            continue
+        content = document["paths"][row.path][row.method.lower()]["requestBody"]["content"]
+        name = content["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        described = set(document["components"]["schemas"][name]["properties"])
+        assert described == {field.name for field in attrs.fields(row.body)}, (
+            f"{row.path}: two classes are called {name}"
+        )
+
+
 def test_openapi_describes_the_table_and_nothing_else() -> None:
     document = describe(ROUTES, "")
     described = {(method.upper(), path) for path, operations in document["paths"].items() for method in operations}

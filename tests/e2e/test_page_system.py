@@ -293,7 +293,7 @@ def test_after_a_break_the_log_goes_on_and_no_line_stands_twice(look: Callable[.
     host.write("after the break {}", count=3)
     expect(lines(page, "after the break")).to_have_count(3, timeout=40_000)
     expect(lines(page, "before the break")).to_have_count(1)
-    expect(page.get_by_text("Reconnecting")).to_be_hidden(timeout=40_000)
+    expect(page.get_by_text("Reconnecting").locator("visible=true")).to_have_count(0, timeout=40_000)
 
 
 def test_what_is_not_well_is_named_with_what_to_do_and_gone_when_it_is_well(

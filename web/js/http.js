@@ -26,7 +26,7 @@ export class Http extends EventTarget {
 
   /** What the gateway answers, read as JSON, within *patience* milliseconds. */
   async json(method, path, { body, headers = {}, patience = TIMEOUT } = {}) {
-    const request = { method, headers: { Accept: "application/json", ...headers }, signal: timeout(patience) };
+    const request = { method, headers: { Accept: "application/json", ...headers }, signal: AbortSignal.timeout(patience) };
     if (body !== undefined) {
       request.body = JSON.stringify(body);
       request.headers["Content-Type"] = "application/json";
@@ -41,7 +41,7 @@ export class Http extends EventTarget {
 
   /** The answer as it is. */
   async fetch(path, request = {}) {
-    const signal = request.signal ?? timeout(TIMEOUT);
+    const signal = request.signal ?? AbortSignal.timeout(TIMEOUT);
     const response = await this.#attempt(path, { ...request, signal });
     if (response.ok) return response;
     const error = await errorOf(response);
@@ -78,10 +78,4 @@ async function errorOf(response) {
 
 function unreachable() {
   return new ApiError({ code: "unreachable", message: "The gateway can't be reached. Check that it is running and that you are on its network." });
-}
-
-function timeout(milliseconds) {
-  const controller = new AbortController();
-  setTimeout(() => controller.abort(new DOMException("too slow", "TimeoutError")), milliseconds);
-  return controller.signal;
 }

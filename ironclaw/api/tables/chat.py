@@ -59,7 +59,7 @@ ROWS: tuple[Route, ...] = (
         "/api/chat/approval",
         "approvals.answer",
         "Allow a call that waits once or always, or deny it.",
-        body="approvals.Answer",
+        body="approvals.ApprovalAnswer",
         reply="approvals.Approval",
     ),
     route(
