@@ -164,6 +164,12 @@ class Settings:
     sandbox_read: tuple[Path, ...] = _setting(
         (), "SANDBOX_READ", values.paths, "more files and folders that jobs may read, separated by colons"
     )
+    sandbox_image: str = _setting(
+        "debian:stable-slim", "SANDBOX_IMAGE", str, "image of the containers that jobs run in, with SANDBOX=docker"
+    )
+    docker_host: str | None = _setting(
+        None, "DOCKER_HOST", str, "where the container engine is, such as unix:///run/podman/podman.sock"
+    )
     job_timeout: int = _setting(
         3600, "JOB_TIMEOUT", values.integer(1, 604_800, "seconds, from 1 to 604800"), "seconds that a job may take"
     )

@@ -282,11 +282,15 @@ class StatusReader:
             "memory": f"{_resident_bytes() / 1e6:.0f} MB used by the gateway",
             "disk": f"{disk.free / 1e9:.1f} GB free of {disk.total / 1e9:.1f} GB",
             "notes": f"{count} ({changed} changed today)",
-            "jobs": f"{self._jobs.active} running",
+            "jobs": self._jobs_line(),
             "tokens": f"{totals.tokens} tokens, ${totals.cost_usd:.2f}",
             "model": "none connected (built-in assistant)" if self.model.state == "none" else self.model.model,
         }
         return ToolResult("\n".join(f"{key}: {value}" for key, value in lines.items()), preview=f"up {lines['up']}")
+
+    def _jobs_line(self) -> str:
+        waiting = self._jobs.active - self._jobs.running
+        return f"{self._jobs.running} running" + (f", {waiting} waiting" if waiting else "")
 
     def tool(self) -> Tool:
         """The tool by which the agent asks how the gateway is."""

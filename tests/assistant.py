@@ -19,7 +19,7 @@ from ironclaw.tools import Tool, ToolContext, ToolResult
 
 NAMES = (
     *("MemorySearch", "MemoryTodos", "MemoryDone", "FileRead", "FileList", "FileAppend", "FileWrite"),
-    *("Time", "Status"),
+    *("Time", "Status", "JobStart", "JobList"),
 )
 SPECS = tuple(ToolSpec(name, "", {}) for name in NAMES)
 NO_MODEL = "That needs a language model, and none is connected."

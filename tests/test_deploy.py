@@ -297,6 +297,26 @@ def test_systemd_understands_every_line_of_the_units(
     assert analyze(name, scope, "verify") == (0, "")  # what it does not know it only mentions
 
 
+def test_systemd_understands_what_jobs_add_to_the_unit_which_stays_well_closed(
+    analyze: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    added = (DEPLOY / "ironclaw-jobs.conf").read_text().partition("[Service]\n")[2]
+    both = (DEPLOY / "ironclaw.service").read_text().replace("[Install]", f"{added}\n[Install]")
+    (tmp_path / "deploy").mkdir()
+    (tmp_path / "deploy" / "both.service").write_text(both)
+    monkeypatch.setitem(globals(), "DEPLOY", tmp_path / "deploy")
+    assert analyze("both.service", "--system", "verify") == (0, "")
+    code, told = analyze("both.service", "security", "--offline=true", "--threshold=40")
+    assert code == 0, told
+
+
+def test_compose_for_jobs_opens_what_namespaces_need_and_nothing_else() -> None:
+    (name,), more = zip(*read_yaml((DEPLOY / "compose.jobs.yaml").read_text())["services"].items(), strict=True)
+    assert name == "gateway"
+    unconfined = [f"{one}=unconfined" for one in ("seccomp", "apparmor", "systempaths")]
+    assert more == ({"security_opt": ["no-new-privileges:true", *unconfined]},)
+
+
 def test_systemd_finds_the_machines_unit_hardly_exposed(analyze: Callable[..., tuple[int, str]]) -> None:
     code, told = analyze("ironclaw.service", "security", "--offline=true", "--threshold=20")  # 2.0 of 10
     assert code == 0, told

@@ -28,12 +28,12 @@ from ironclaw.extensions.running import RunningServer
 from ironclaw.extensions.schema import FoundTool
 from ironclaw.extensions.session import Answer, Plan, SecretRefused, require_sdk_installed
 from ironclaw.extensions.store import Record
-from ironclaw.extensions.tools import make_tools
+from ironclaw.extensions.tools import make_tools, risk_of
 from ironclaw.hub import Hub
 from ironclaw.redact import redact
 from ironclaw.sandbox.choice import Sandboxes
 from ironclaw.secretbox import SecretBox
-from ironclaw.tools import Tool, ToolContext
+from ironclaw.tools import Risk, Tool, ToolContext
 
 _MOST = 100
 
@@ -302,10 +302,12 @@ class Extensions:
             self._tell(extension)
 
     async def _call(
-        self, extension: Extension, context: ToolContext, tool: str, arguments: Mapping[str, Any]
+        self, extension: Extension, context: ToolContext, tool: FoundTool, arguments: Mapping[str, Any]
     ) -> Answer:
+        record = extension.record
+        reads = risk_of(record, tool) is Risk.READ
         try:
-            answer = await extension.server.call(tool, arguments, extension.record.manifest.tools.timeout)
+            answer = await extension.server.call(tool.name, arguments, record.manifest.tools.timeout, again=reads)
         except IronclawError as error:
             await self._note(extension, error, context.thread_id)
             raise
@@ -355,7 +357,7 @@ class Extensions:
         return extension
 
     def _set_tools(self, extension: Extension) -> None:
-        async def call(context: ToolContext, tool: str, arguments: Mapping[str, Any]) -> Answer:
+        async def call(context: ToolContext, tool: FoundTool, arguments: Mapping[str, Any]) -> Answer:
             return await self._call(extension, context, tool, arguments)
 
         extension.tools = make_tools(extension.record, call)

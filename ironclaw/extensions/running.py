@@ -54,8 +54,11 @@ class RunningServer:
         """Whether there is a session now."""
         return self._is_open
 
-    async def call(self, tool: str, arguments: Mapping[str, Any], timeout: float) -> Answer:
-        """Call a tool; the server is started if need be. Raises as `Session.call` and `start` do."""
+    async def call(self, tool: str, arguments: Mapping[str, Any], timeout: float, *, again: bool) -> Answer:
+        """Call a tool; the server is started if need be. Raises as `Session.call` and `start` do.
+
+        *again*: when the server breaks off, the call may be sent to the next one, because it changes nothing.
+        """
         session = await self.start()
         try:
             answer = await self._counted(session, tool, arguments, timeout)
@@ -64,7 +67,7 @@ class RunningServer:
                 raise  # others are being served: it does not hang
             # It hangs, is gone, or has forgotten us: the next call finds a fresh one.
             await self.stop()
-            if error.code != "session_lost":
+            if error.code != "session_lost" and not (again and error.code == "server_failed"):
                 raise
             answer = await self._counted(await self.start(), tool, arguments, timeout)
         self._failures = 0

@@ -9,7 +9,7 @@ from ironclaw.extensions.session import Answer
 from ironclaw.extensions.store import Record
 from ironclaw.tools import Risk, Tool, ToolContext, ToolResult
 
-Call = Callable[[ToolContext, str, Mapping[str, Any]], Awaitable[Answer]]
+Call = Callable[[ToolContext, FoundTool, Mapping[str, Any]], Awaitable[Answer]]
 _SPARE = 70.0  # the first call also starts the server
 
 
@@ -26,7 +26,7 @@ def risk_of(record: Record, found: FoundTool) -> Risk:
 
 def _tool(record: Record, found: FoundTool, call: Call) -> Tool:
     async def run(context: ToolContext, arguments: Mapping[str, Any]) -> ToolResult:
-        answer = await call(context, found.name, arguments)
+        answer = await call(context, found, arguments)
         return ToolResult(answer.text or "It gave nothing.", success=answer.success)
 
     return Tool(

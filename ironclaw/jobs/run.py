@@ -131,8 +131,8 @@ class Run:
         try:
             with self.sandboxes.watcher.watching(process) as watched:
                 code = await self._until_end(process)
-            if watched.excess is not None:
-                self.end(self._passed(watched.excess))
+            if excess := watched.excess or process.excess:
+                self.end(self._passed(excess))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LAST_WORDS):
                     await asyncio.shield(pumping)

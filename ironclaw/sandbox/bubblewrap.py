@@ -120,7 +120,10 @@ class Bubblewrap:
             raise SandboxUnavailable("There is no bwrap.")
         user = _new_user()
         if user is not None:
-            await asyncio.to_thread(folders.give, program.folder, user)
+            try:
+                await asyncio.to_thread(folders.give, program.folder, user)
+            except PermissionError:
+                raise Unavailable("Root may not give files away here, so no program can be another user.") from None
         others = 0 if user is not None else await asyncio.to_thread(tree.threads_of_user, os.getuid())
         process = await HostProcess.spawn(program, lambda status: self._command(bwrap, program, user, others, status))
         self._running = {one for one in self._running if one.runs} | {process}
@@ -249,11 +252,16 @@ def _is_mapped(user: int) -> bool:
 
 def _advice(said: str) -> str:
     """What would mend what bwrap has said."""
-    if "proc" in said:
-        return "In a container it needs a /proc without masks (docker run --security-opt systempaths=unconfined)."
-    if "Operation not permitted" in said or "Permission denied" in said or "No permissions" in said:
+    if "proc on" in said:
         return (
-            "The system does not let it make namespaces: see kernel.unprivileged_userns_clone or AppArmor's"
-            " restriction of them; a container needs --security-opt seccomp=unconfined and apparmor=unconfined."
+            "It needs a /proc without masks: in a container --security-opt systempaths=unconfined (podman: unmask=ALL),"
+            " in a systemd unit ProtectKernelTunables=no and ProtectKernelLogs=no."
+        )
+    if "may not give" in said or (os.geteuid() == 0 and "not permitted" in said):
+        return "In a container run the gateway as another user than root, or with --cap-add SYS_ADMIN."
+    if "not permitted" in said or "denied" in said or "No permissions" in said:
+        return (
+            "The system does not let it make namespaces: see kernel.unprivileged_userns_clone or AppArmor's restriction of"
+            " them; a container needs --security-opt seccomp=unconfined, a systemd unit RestrictNamespaces=no."
         )
     return f"{_INSTALL}, or set SANDBOX=docker."

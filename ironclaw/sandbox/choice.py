@@ -14,6 +14,40 @@ log = logging.getLogger(__name__)
 _OFF = "Programs can't be run: SANDBOX is off. Set it to auto, bubblewrap or docker."
 
 
+class _Docker:
+    """The sandbox of a container engine; what speaks to one is loaded when it is tried."""
+
+    name = "docker"
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._sandbox: Sandbox | None = None
+
+    async def probe(self) -> None:
+        """See *Sandbox*."""
+        settings = self._settings
+        try:
+            from ironclaw.sandbox.docker import Docker  # noqa: PLC0415 - an extra, which may not be there
+        except ModuleNotFoundError:
+            raise SandboxUnavailable(
+                "For containers instead: pip install 'ironclaw[docker]', with Docker or podman's service running."
+            ) from None
+        sandbox = Docker(settings.sandbox_image, str(settings.home), settings.docker_host, settings.sandbox_read)
+        await sandbox.probe()
+        self._sandbox = sandbox
+
+    async def start(self, program: Program) -> Confined:
+        """See *Sandbox*."""
+        if self._sandbox is None:
+            raise SandboxUnavailable("There is no container engine.")
+        return await self._sandbox.start(program)
+
+    async def aclose(self) -> None:
+        """See *Sandbox*."""
+        if self._sandbox is not None:
+            await self._sandbox.aclose()
+
+
 class Sandboxes:
     """The sandboxes of one gateway. *candidates* are tried in their order, once; none means that they are off."""
 
@@ -28,7 +62,10 @@ class Sandboxes:
     @classmethod
     def of(cls, settings: Settings) -> "Sandboxes":
         """Those that *settings* name."""
-        kinds: dict[str, Callable[[], Sandbox]] = {"bubblewrap": lambda: Bubblewrap(settings.sandbox_read)}
+        kinds: dict[str, Callable[[], Sandbox]] = {
+            "bubblewrap": lambda: Bubblewrap(settings.sandbox_read),
+            "docker": lambda: _Docker(settings),
+        }
         return cls([make() for name, make in kinds.items() if settings.sandbox in {"auto", name}])
 
     @property

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ironclaw.errors import Unavailable
 from ironclaw.sandbox import folders, tree
-from ironclaw.sandbox.protocol import Limits, Measure, Program
+from ironclaw.sandbox.protocol import Excess, Limits, Measure, Program
 
 _BUFFER = 64 << 10
 
@@ -18,6 +18,7 @@ class HostProcess:
 
     def __init__(self, process: asyncio.subprocess.Process, program: Program, status: int) -> None:
         self.limits: Limits = program.limits
+        self.excess: Excess | None = None
         self.stdin: asyncio.StreamWriter | None = None
         self.stdout = asyncio.StreamReader(limit=_BUFFER)
         self.stderr = asyncio.StreamReader(limit=_BUFFER) if program.errors else None

@@ -89,6 +89,8 @@ class Confined(Protocol):
     stdout: asyncio.StreamReader
     stderr: asyncio.StreamReader | None
     limits: Limits
+    excess: Excess | None
+    """The limit that ended it, where the sandbox itself knows; else the watcher does."""
 
     async def wait(self) -> int:
         """Its exit code once all its processes are gone, 128 and the signal's number where one ended it.

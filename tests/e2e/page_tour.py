@@ -114,88 +114,106 @@ def encoded_picture() -> str:
     return base64.b64encode(picture()).decode()
 
 
+@attrs.frozen
+class Walk:
+    """Goes through all views, list and detail of each place, and says where it is."""
+
+    page: Page
+    url: str
+    home: Furnished
+
+    def go(self, address: str) -> None:
+        self.page.goto(f"{self.url}/#/{address}")
+
+    def shown(self, words: str) -> None:
+        expect(self.page.get_by_text(words).locator("visible=true").first).to_be_visible()
+
+    def chat(self) -> Iterator[str]:
+        self.go(f"chat/{self.home.thread}")
+        expect(self.page.locator(".turn .prose table")).to_be_visible()
+        yield "conversation"
+        self.go(f"chat/{self.home.blank}")
+        self.shown("Try one of these")
+        yield "empty"
+        self.go("chat")
+        expect(self.page.locator(".row", has_text="Garden")).to_be_visible()
+        yield "list"
+        self.page.get_by_role("searchbox", name="Search conversations").fill("peas")
+        expect(self.page.locator("mark").locator("visible=true").first).to_be_visible()
+        yield "search"
+        self.page.get_by_role("searchbox", name="Search conversations").fill("")
+        self.go("chat/thread-nothing")
+        self.shown("not there any more")
+        yield "gone"
+
+    def notes(self) -> Iterator[str]:
+        self.go("notes")
+        expect(self.page.locator(".notes .row").first).to_be_visible()
+        yield "list"
+        self.go("notes/projects/garden.md")
+        expect(self.page.locator(".note-text table")).to_be_visible()
+        yield "note"
+        self.page.get_by_role("button", name="Edit", exact=True).click()
+        expect(self.page.get_by_label("Text of the note")).to_be_visible()
+        yield "editing"
+        self.page.keyboard.press("Escape")
+        self.go("notes/bicycle.md")
+        self.shown("brake pads")
+        self.page.get_by_role("button", name="More about this note").click()
+        self.page.get_by_role("menuitem", name="Delete").click()
+        self.shown("Delete this note?")
+        yield "asked whether to delete"
+        self.page.keyboard.press("Escape")
+        self.go("notes/no/such.md")
+        self.shown("There is no note")
+        yield "gone"
+
+    def jobs(self) -> Iterator[str]:
+        self.go("jobs")
+        expect(self.page.locator(".job-row")).to_have_count(3)
+        yield "list"
+        self.go("jobs/" + self.home.job)
+        self.shown("done")
+        yield "job"
+        self.go(f"jobs/{self.home.job}/files")
+        expect(self.page.locator(".job-files")).to_be_visible()
+        yield "files"
+        self.go("jobs/job-00000000")
+        self.shown("not there any more")
+        yield "gone"
+
+    def tools(self) -> Iterator[str]:
+        self.go("tools")
+        expect(self.page.get_by_role("navigation", name="Tools").locator(".row").first).to_be_visible()
+        yield "list"
+        self.go("tools/skills/weekly-review")
+        self.shown("Its files")
+        yield "skill"
+        self.go("tools/extensions/github")
+        expect(self.page.get_by_role("button", name="Save the token")).to_be_visible()
+        yield "extension"
+        self.go("tools/add")
+        expect(self.page.get_by_role("textbox", name="What to add")).to_be_visible()
+        yield "add"
+        self.go("tools/skills/sourdough/edit")
+        expect(self.page.get_by_role("textbox", name="Text of the skill")).to_be_visible()
+        yield "editing"
+        self.go("tools/skills/no-such")
+        self.shown("There is no skill")
+        yield "gone"
+
+    def system(self) -> Iterator[str]:
+        self.go("system")
+        self.shown("All well.")
+        expect(self.page.locator(".log-table tbody tr").first).to_be_visible()
+        yield "top"
+        self.page.locator(".log-panel").scroll_into_view_if_needed()
+        yield "log"
+
+
 def walk(page: Page, url: str, home: Furnished) -> Iterator[tuple[str, str]]:
-    """Goes through all views, list and detail of each place, and says in which place and where it is."""
-
-    def go(address: str) -> None:
-        page.goto(f"{url}/#/{address}")
-
-    def shown(words: str) -> None:
-        expect(page.get_by_text(words).locator("visible=true").first).to_be_visible()
-
-    go(f"chat/{home.thread}")
-    expect(page.locator(".turn .prose table")).to_be_visible()
-    yield "chat", "conversation"
-    go(f"chat/{home.blank}")
-    shown("Try one of these")
-    yield "chat", "empty"
-    go("chat")
-    expect(page.locator(".row", has_text="Garden")).to_be_visible()
-    yield "chat", "list"
-    page.get_by_role("searchbox", name="Search conversations").fill("peas")
-    expect(page.locator("mark").locator("visible=true").first).to_be_visible()
-    yield "chat", "search"
-    page.get_by_role("searchbox", name="Search conversations").fill("")
-    go("chat/thread-nothing")
-    shown("not there any more")
-    yield "chat", "gone"
-
-    go("notes")
-    expect(page.locator(".notes .row").first).to_be_visible()
-    yield "notes", "list"
-    go("notes/projects/garden.md")
-    expect(page.locator(".note-text table")).to_be_visible()
-    yield "notes", "note"
-    page.get_by_role("button", name="Edit", exact=True).click()
-    expect(page.get_by_label("Text of the note")).to_be_visible()
-    yield "notes", "editing"
-    page.keyboard.press("Escape")
-    go("notes/bicycle.md")
-    shown("brake pads")
-    page.get_by_role("button", name="More about this note").click()
-    page.get_by_role("menuitem", name="Delete").click()
-    shown("Delete this note?")
-    yield "notes", "asked whether to delete"
-    page.keyboard.press("Escape")
-    go("notes/no/such.md")
-    shown("There is no note")
-    yield "notes", "gone"
-
-    go("jobs")
-    expect(page.locator(".job-row")).to_have_count(3)
-    yield "jobs", "list"
-    go("jobs/" + home.job)
-    shown("done")
-    yield "jobs", "job"
-    go(f"jobs/{home.job}/files")
-    expect(page.locator(".job-files")).to_be_visible()
-    yield "jobs", "files"
-    go("jobs/job-00000000")
-    shown("not there any more")
-    yield "jobs", "gone"
-
-    go("tools")
-    expect(page.get_by_role("navigation", name="Tools").locator(".row").first).to_be_visible()
-    yield "tools", "list"
-    go("tools/skills/weekly-review")
-    shown("Its files")
-    yield "tools", "skill"
-    go("tools/extensions/github")
-    expect(page.get_by_role("button", name="Save the token")).to_be_visible()
-    yield "tools", "extension"
-    go("tools/add")
-    expect(page.get_by_role("textbox", name="What to add")).to_be_visible()
-    yield "tools", "add"
-    go("tools/skills/sourdough/edit")
-    expect(page.get_by_role("textbox", name="Text of the skill")).to_be_visible()
-    yield "tools", "editing"
-    go("tools/skills/no-such")
-    shown("There is no skill")
-    yield "tools", "gone"
-
-    go("system")
-    shown("All well.")
-    expect(page.locator(".log-table tbody tr").first).to_be_visible()
-    yield "system", "top"
-    page.locator(".log-panel").scroll_into_view_if_needed()
-    yield "system", "log"
+    """Goes through all views of all places, and says in which place and where it is."""
+    tour = Walk(page, url, home)
+    for place, views in zip(PLACES, (tour.chat, tour.notes, tour.jobs, tour.tools, tour.system), strict=True):
+        for view in views():
+            yield place, view

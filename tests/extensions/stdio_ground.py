@@ -74,7 +74,7 @@ def kill(pid: int) -> None:
 
 async def install(client: TestClient, name: str = "local") -> dict[str, Any]:
     """The item once its tools were listed, or it failed."""
-    response = await client.post("/api/extensions/install", json={"name": name}, params={"wait": "4"})
+    response = await client.post("/api/extensions/install", json={"name": name}, params={"wait": "30"})
     body = await response.json()
     assert response.status == 200, body
     return body

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 import pytest
 from aiohttp.test_utils import TestClient
+from approval_calls import answer, until_waiting
 from chat_calls import MakeClient, call, say, turn
 from conftest import ScriptedModel
 from extensions.stdio_ground import KEY, SECRET, install, is_alive, kill, starts, write_manifest
@@ -95,6 +96,22 @@ async def test_a_server_that_was_killed_is_started_again_by_the_next_call(
         await asyncio.sleep(0.05)
     assert (await run_tool(client))["preview"] == "You said a."
     assert len(starts(notes)) == 2
+
+
+@pytest.mark.parametrize(("reads", "expected"), [('["*"]', 2), ("[]", 1)])
+async def test_only_a_call_that_reads_is_sent_again_when_the_server_breaks_off(
+    make_client: MakeClient, settings: Settings, reads: str, expected: int
+) -> None:
+    notes = write_manifest(home_of(settings), "crash")
+    path = home_of(settings) / "extensions/local.toml"
+    path.write_text(path.read_text().replace('read = ["*"]', f"read = {reads}"))
+    client = await make_client(settings, llm=ScriptedModel(call("local__misbehave"), say("done")))
+    await install(client)
+    answered = asyncio.create_task(run_tool(client))
+    if reads == "[]":
+        await answer(client, (await until_waiting(client))["request_id"], "approve")
+    assert (await answered)["success"] is False
+    assert len(starts(notes)) == expected
 
 
 @pytest.mark.parametrize("how", ["crash", "hang"])

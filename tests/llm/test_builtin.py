@@ -74,6 +74,10 @@ async def test_these_words_are_searched_for(text: str, query: str) -> None:
         ("status", "Status", {}),
         ("how are you doing?", "Status", {}),
         ("what time is it?", "Time", {}),
+        ("run df -h", "JobStart", {"command": "df -h", "wait": 60}),
+        ("Run: `ls -la /tmp`", "JobStart", {"command": "ls -la /tmp", "wait": 60}),
+        ("list jobs", "JobList", {}),
+        ("what's running?", "JobList", {}),
         ("date", "Time", {}),
     ],
 )
@@ -179,7 +183,6 @@ async def test_any_words_at_all_get_the_same_calls_or_words_each_time(text: str)
 @pytest.mark.parametrize(
     "text",
     [
-        "run df -h",
         "remind me tomorrow at 9 to water the plants",
         "connect tower",
         "use ollama at 192.168.1.20",
@@ -187,6 +190,38 @@ async def test_any_words_at_all_get_the_same_calls_or_words_each_time(text: str)
 )
 async def test_what_is_not_built_yet_is_a_plain_search_and_never_a_write(text: str) -> None:
     assert [name for name, _ in await calls(text)] == ["MemorySearch"]
+
+
+@pytest.mark.parametrize(
+    ("result", "answer"),
+    [
+        (
+            "job-0a1b2c3d completed, exit code 0\nSize\n9 GB\n",
+            "`df -h` ended with exit code 0 (job-0a1b2c3d).\n\n```\nSize\n9 GB\n```",
+        ),
+        ("job-0a1b2c3d completed, exit code 0\n", "`df -h` ended with exit code 0 (job-0a1b2c3d)."),
+        (
+            "job-0a1b2c3d completed, exit code 0\na ``` b\n",
+            "`df -h` ended with exit code 0 (job-0a1b2c3d).\n\n````\na ``` b\n````",
+        ),
+        ("job-0a1b2c3d running\n", "`df -h` is running as job-0a1b2c3d. `/jobs` lists the jobs."),
+        (
+            "job-0a1b2c3d timed_out: It took longer than 5 s.\n",
+            "`df -h`: timed out. It took longer than 5 s. (job-0a1b2c3d)",
+        ),
+        ("There is no bwrap. Install it.", "There is no bwrap. Install it."),
+        (
+            "This call needs an approval and nobody can",
+            "That needs your approval, which can be given in a conversation only. It was not run.",
+        ),
+    ],
+)
+async def test_a_command_is_answered_with_its_end_and_output(result: str, answer: str) -> None:
+    assert await answered("run df -h", result) == answer
+
+
+async def test_a_question_about_running_runs_nothing() -> None:
+    assert [name for name, _ in await calls("run df -h?")] == ["MemorySearch"]
 
 
 async def test_a_missing_tool_is_said_plainly() -> None:

@@ -15,8 +15,7 @@ Without a language model I work with your notes and this machine:
 - `show today`, or `read MEMORY.md`, shows a note
 - `list notes` and `list open todos` give an overview; `done: plumber` ticks one
 - `what did I do yesterday?` quotes that day's note
-- `run df -h` runs a command in a sandbox, once you allow it; `jobs` lists them
-- `status` and `what time is it?` tell about this machine"""
+- `status` and `what time is it?` tell about this machine; `run df -h` runs a command in a sandbox, once you allow it"""
 _SHOWN_LINES = 60
 _LONG = 200
 _SHOWN_FILES = 20
