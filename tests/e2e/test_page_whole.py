@@ -367,3 +367,26 @@ def test_point_21_ten_minutes_of_use_of_all_places_stay_under_60_requests_a_minu
     assert max(minutes) < 60, minutes
     streams = [url for url in asked if "/api/chat/events" in url]
     assert len(streams) <= 1 + 10 * 60 // 45, streams  # a clock that leaps may look like a silent line
+
+
+@pytest.mark.parametrize("place", page_tour.PLACES)
+def test_point_23_the_keys_are_shown_on_a_question_mark_in_every_place_and_esc_gives_the_focus_back(
+    look: Callable[..., Page], gateway: GatewayProcess, home: Furnished, place: str
+) -> None:
+    page = sign_in(look(), gateway)
+    page.goto(f"{gateway.url}/#/{place}")
+    link = page.get_by_role("navigation", name="Places").get_by_role("link", name=place.title())
+    expect(link).to_have_attribute("aria-current", "page")
+    page.wait_for_timeout(300)  # the place has put the focus where it wants it
+    link.focus()
+    page.keyboard.press("?")
+    keys = page.get_by_role("dialog", name="Keys")
+    expect(keys).to_contain_text("Search this place")
+    assert page.evaluate(STYLES)["gaps"] == []
+    page.keyboard.press("Escape")
+    expect(keys).to_be_hidden()
+    expect(link).to_be_focused()
+    if place == "chat":
+        page.get_by_role("textbox", name="Message").press("?")
+        expect(page.get_by_role("textbox", name="Message")).to_have_value("?")
+        expect(keys).to_be_hidden()
