@@ -156,10 +156,3 @@ def test_an_example_is_short_says_how_to_run_it_and_uses_public_names_only(path:
             assert node.module == "ironclaw.llm.models"
         elif isinstance(node, ast.Import):
             assert not [alias.name for alias in node.names if alias.name.startswith("ironclaw")]
-
-
-@pytest.mark.timeout(300)
-def test_examples_are_typed_as_strictly_as_the_gateway() -> None:
-    command = [sys.executable, "-m", "mypy", "--strict", "examples"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=290)
-    assert done.returncode == 0, done.stdout

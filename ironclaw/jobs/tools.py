@@ -85,7 +85,7 @@ class _Calls:
         if len(output) > _MOST_OUTPUT:
             output = f"[... {len(output) - _MOST_OUTPUT:,} characters before ...]\n{output[-_MOST_OUTPUT:]}"
         line = state_line(job)
-        return ToolResult(f"{line}\n{output}", line.partition(" ")[2], success=job.status in _FINE)
+        return ToolResult(f"{line}\n{output}", line, success=job.status in _FINE)
 
 
 _FINE = ("pending", "running", "completed")

@@ -74,7 +74,10 @@ async def test_no_more_turns_run_at_once_than_allowed(make_client: MakeClient, s
     model = ScriptedModel([gate, *say("done")])
     client = await make_client(attrs.evolve(settings, max_turns=2), llm=model)
     tasks = [asyncio.create_task(turn(client, "x", thread_id=f"t{n}")) for n in range(4)]
-    await asyncio.sleep(0.2)
+    async with asyncio.timeout(20):
+        while len(model.requests) < 2:
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.2)  # for a third one that would come too
     assert len(model.requests) == 2
     gate.set()
     assert [events[-1]["type"] for events in await asyncio.gather(*tasks)] == ["response"] * 4

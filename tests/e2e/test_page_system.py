@@ -115,9 +115,9 @@ def test_what_is_shown_of_the_log_stands_in_the_address_and_stays(
     expect(lines(page, "is hot")).to_have_count(0)
     address = page.url
     assert address.endswith("#/system?level=error&find=pump+TWO")
-    host.write("pump two has stopped again", "error")
-    host.write("pump two is hot again", "warning")
-    expect(lines(page, "again")).to_have_count(1)
+    host.write(f"pump two is hot again, at {width}", "warning")
+    host.write(f"pump two has stopped again, at {width}", "error")
+    expect(lines(page, f"again, at {width}")).to_have_count(1)
     page.reload()
     expect(lines(page, "has stopped").last).to_be_visible()
     expect(lines(page, "is hot")).to_have_count(0)

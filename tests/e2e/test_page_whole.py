@@ -6,13 +6,15 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import page_tour
 import pytest
 from gateway_process import GatewayProcess
 from page_ground import look_at  # noqa: F401
 from page_tour import Furnished
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 from test_page_chat import SCREENS, STYLES
 
 pytestmark = [pytest.mark.process, pytest.mark.browser]
@@ -225,3 +227,166 @@ def test_fifty_reconnects_leave_no_timer_and_no_listener(
         after,
         page.evaluate("[...timers.values()]"),
     )
+
+
+EVIL = "<img src=x onerror=window.hit=1>"
+SKILL = f"---\nname: evil\ndescription: '{EVIL}'\nversion: 1.0.0\n---\n\n{EVIL}\n"
+
+
+def bodies(thread: str, message: str) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """For each operation that takes JSON what it needs to be carried out; its text fields are then replaced one by one."""
+    server = {EVIL: {"command": "/bin/true", "args": [EVIL], "env": {"KEY": EVIL}}}
+    turn = {"message_id": "m", "user_message": EVIL, "response": EVIL, "state": "completed"}
+    return {
+        ("post", "/api/chat/send"): [{"message": EVIL, "thread_id": thread}],
+        ("post", "/api/chat/stop"): [{"thread_id": thread}],
+        ("post", "/api/chat/approval"): [{"request_id": "none", "action": "deny"}],
+        ("post", "/api/chat/threads"): [{"title": EVIL}],
+        ("patch", "/api/chat/threads/{id}"): [{"title": EVIL}],
+        ("post", "/api/chat/threads/{id}/fork"): [{"message_id": message}],
+        ("post", "/api/chat/import"): [{"threads": [{"id": "t", "title": EVIL, "turns": [turn]}]}],
+        ("post", "/api/memory/write"): [{"path": "evil.md", "content": f"# {EVIL}\n\n{EVIL} [[{EVIL}]] #tag\n"}],
+        ("post", "/api/memory/append"): [{"text": EVIL, "path": "evil.md", "heading": EVIL}],
+        ("post", "/api/memory/move"): [{"path": "evil.md", "to": f"{EVIL}.md"}],
+        ("post", "/api/memory/restore"): [{"path": f"{EVIL}.md", "id": "1"}],
+        ("post", "/api/jobs"): [
+            {
+                "command": f"echo '{EVIL}'",
+                "title": EVIL,
+                "stdin": EVIL,
+                "files": [{"path": f"{EVIL}.txt", "content": EVIL}],
+            }
+        ],
+        ("post", "/api/extensions/install"): [{"mcpServers": server}, {"name": "github"}],
+        ("post", "/api/extensions/{name}/auth"): [{"token": EVIL}],
+        ("post", "/api/extensions/{name}/enable"): [{"confirm": EVIL}],
+        ("put", "/api/extensions/{name}/config"): [{"settings": {"url": EVIL}}],
+        ("post", "/api/skills/install"): [{"content": SKILL}],
+        ("post", "/api/skills/preview"): [{"content": SKILL}],
+        ("put", "/api/skills/{name}"): [{"content": SKILL, "hash": ""}],
+        ("post", "/api/skills/{name}/enable"): [{"hash": EVIL}],
+        ("put", "/api/model"): [{"address": "127.0.0.1:9/v1", "model": EVIL, "test": False}],
+        ("post", "/api/model/test"): [{"address": "127.0.0.1:9", "model": EVIL}],
+        ("post", "/api/logs/level"): [{"level": "info"}],
+        ("put", "/api/budget"): [{"day_usd": None, "month_usd": None}],
+    }
+
+
+def text_fields(document: dict[str, Any], operation: dict[str, Any]) -> list[str]:
+    """The fields of its JSON body that are free text."""
+    schema = operation["requestBody"]["content"]["application/json"]["schema"]
+    while "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    kinds = {name: one.get("anyOf", [one]) for name, one in schema.get("properties", {}).items()}
+    return [
+        name for name, some in kinds.items() if any(one.get("type") == "string" and "enum" not in one for one in some)
+    ]
+
+
+def poison(gateway: GatewayProcess) -> Furnished:
+    """Say it in every text field of every operation; what is refused is refused by the gateway with its own words."""
+    thread = str(gateway.request("POST", "/api/chat/threads", {"title": EVIL})[2]["id"])
+    message = str(gateway.send(EVIL, thread_id=thread, wait=True)["message_id"])
+    document = gateway.request("GET", "/api/openapi.json")[2]
+    known = bodies(thread, message)
+    names = {"threads": thread, "extensions": "github", "skills": "evil"}
+    taken, job = 0, ""
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            if "application/json" not in operation.get("requestBody", {}).get("content", {}) or path.startswith("/v1/"):
+                continue
+            url = re.sub(r"{\w+}", next((name for noun, name in names.items() if f"/{noun}/" in path), ""), path)
+            for body in known[method, path]:
+                fields = text_fields(document, operation)
+                for changed in [body, *({**body, name: EVIL} for name in fields)]:
+                    status, _, reply = gateway.request(method.upper(), url, changed)
+                    assert status < 500 or reply["error"]["code"], (path, changed, reply)
+                    taken += status < 300
+                    job = reply["id"] if path == "/api/jobs" and status < 300 else job
+    assert taken >= len(known)
+    return Furnished(thread, thread, job)
+
+
+@pytest.mark.timeout(120)
+def test_what_any_text_field_of_the_api_takes_is_only_text_in_every_view(
+    look: Callable[..., Page], tmp_path: Path
+) -> None:
+    process = GatewayProcess(tmp_path / "home", {"BUILTIN_WORD_DELAY": "0"})
+    try:
+        home = poison(process.start())
+        page = sign_in(look(), process)
+        addresses = ["chat", f"chat/{home.thread}", "notes", "notes/evil.md", f"notes/{quote(EVIL)}.md", "jobs"]
+        addresses += [
+            f"jobs/{home.job}",
+            f"jobs/{home.job}/files",
+            "tools",
+            "tools/skills/evil",
+            "tools/extensions/github",
+        ]
+        addresses += [f"tools/extensions/{quote(one['name'])}" for one in extensions(process)]
+        for address in [*addresses, "system", f"system?find={quote(EVIL)}"]:
+            page.goto(f"{process.url}/#/{address}")
+            page.wait_for_timeout(500)
+            assert page.locator("img, main script, main iframe").count() == 0, address
+            assert page.evaluate("window.hit") is None, address
+            if address in {f"chat/{home.thread}", "notes/evil.md", f"jobs/{home.job}"}:
+                expect(page.get_by_text(EVIL).locator("visible=true").first).to_be_visible()
+    finally:
+        process.kill()
+
+
+def extensions(gateway: GatewayProcess) -> list[dict[str, Any]]:
+    return list(gateway.request("GET", "/api/extensions/list")[2]["extensions"])
+
+
+def test_point_21_ten_minutes_of_use_of_all_places_stay_under_60_requests_a_minute_over_one_stream(
+    look: Callable[..., Page], gateway: GatewayProcess, home: Furnished
+) -> None:
+    page = look()
+    page.clock.install()
+    asked: list[str] = []
+    page.on("request", lambda request: "/api/" in request.url and asked.append(request.url))
+    sign_in(page, gateway)
+    minutes: list[int] = []
+    addresses = [
+        f"chat/{home.thread}",
+        "notes/projects/garden.md",
+        f"jobs/{home.job}",
+        "tools/skills/sourdough",
+        "system",
+    ]
+    for minute in range(10):
+        before = len(asked)
+        for address in [f"chat/{home.blank}", *addresses]:
+            page.goto(f"{gateway.url}/#/{address}")
+            page.wait_for_timeout(100)
+            page.clock.fast_forward(10_000)  # time goes by in each place
+        gateway.send("what time is it?", thread_id=home.thread, wait=True)
+        (gateway.home / "workspace" / "bicycle.md").write_text(f"The chain, for the {minute}. time.\n")
+        minutes.append(len(asked) - before)
+    assert max(minutes) < 60, minutes
+    streams = [url for url in asked if "/api/chat/events" in url]
+    assert len(streams) <= 1 + 10 * 60 // 45, streams  # a clock that leaps may look like a silent line
+
+
+@pytest.mark.parametrize("place", page_tour.PLACES)
+def test_point_23_the_keys_are_shown_on_a_question_mark_in_every_place_and_esc_gives_the_focus_back(
+    look: Callable[..., Page], gateway: GatewayProcess, home: Furnished, place: str
+) -> None:
+    page = sign_in(look(), gateway)
+    page.goto(f"{gateway.url}/#/{place}")
+    link = page.get_by_role("navigation", name="Places").get_by_role("link", name=place.title())
+    expect(link).to_have_attribute("aria-current", "page")
+    page.wait_for_timeout(300)  # the place has put the focus where it wants it
+    link.focus()
+    page.keyboard.press("?")
+    keys = page.get_by_role("dialog", name="Keys")
+    expect(keys).to_contain_text("Search this place")
+    assert page.evaluate(STYLES)["gaps"] == []
+    page.keyboard.press("Escape")
+    expect(keys).to_be_hidden()
+    expect(link).to_be_focused()
+    if place == "chat":
+        page.get_by_role("textbox", name="Message").press("?")
+        expect(page.get_by_role("textbox", name="Message")).to_have_value("?")
+        expect(keys).to_be_hidden()

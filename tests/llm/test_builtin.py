@@ -251,6 +251,7 @@ async def test_calls_end_with_the_reason_tool_calls() -> None:
     assert got[1].reason == "tool_calls"
 
 
+@pytest.mark.alone
 async def test_a_long_answer_is_not_drawn_out() -> None:
     result = "a.md (lines 1-150 of 150)\n" + "many words in a line\n" * 150
     call = ToolCall("c1", "FileRead", '{"path": "a.md"}')

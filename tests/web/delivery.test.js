@@ -7,6 +7,7 @@ import { Delivery } from "../../web/js/views/delivery.js";
 import { lettersTo, putLetter, removeLetter } from "../../web/js/outbox.js";
 
 class Shown {
+  files = { all: [], torn: false };
   state = "accepted";
 
   constructor({ id = null, key = null, message = "" }) {

@@ -2,6 +2,7 @@
 
 import { Http } from "./http.js";
 
+const UPLOADING = 300000; // milliseconds: pictures over a slow line
 const LOADING = 330000; // milliseconds: a machine at home may first have to read the model from its disk
 
 /** Fires "refused" when the gateway does not take the token (any more). */
@@ -47,9 +48,15 @@ export class Api extends Http {
   }
 
   /** The same *key* never runs a message twice, however often it is sent. */
-  send(message, threadId, key) {
+  send(message, threadId, key, files = []) {
     const body = threadId === null ? { message } : { message, thread_id: threadId };
-    return this.json("POST", "chat/send", { body, headers: { "Idempotency-Key": key } });
+    if (files.length > 0) body.attachments = files.map(({ name, media_type, data }) => ({ name, media_type, data }));
+    return this.json("POST", "chat/send", { body, headers: { "Idempotency-Key": key }, patience: files.length > 0 ? UPLOADING : undefined });
+  }
+
+  /** The bytes of a file that came with a message. */
+  async attachment(messageId, number) {
+    return (await this.fetch(`chat/attachments/${encodeURIComponent(messageId)}/${number}`)).blob();
   }
 
   /** Ends the running turn; with *waiting* also what waits behind it. */

@@ -5,7 +5,7 @@ import { tab } from "./storage.js";
 const NAME = "outbox";
 const WORDS = "words";
 
-/** @typedef {{key: string, text: string, threadId: string|null, reason: string|null}} Letter */
+/** @typedef {{key: string, text: string, threadId: string|null, reason: string|null, files?: string[]}} Letter */
 
 /**
  * The letters of one thread. One without a thread was written before the default one was known.

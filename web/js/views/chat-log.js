@@ -1,9 +1,9 @@
 /** The turns of one thread on the page; history and live events meet here. */
 
+import { namedFile } from "../attaching.js";
 import { arrange } from "../dom.js";
 import { ListWindow } from "../list-window.js";
 import { TurnList } from "../turn-list.js";
-import { Turn } from "./turn.js";
 
 export class ChatLog {
   #container;
@@ -11,8 +11,8 @@ export class ChatLog {
   #turns = new TurnList();
   #window = new ListWindow();
 
-  /** @param {(parts: object) => Turn} make */
-  constructor(container, make = (parts) => new Turn(parts)) {
+  /** @param {(parts: object) => import("./turn.js").Turn} make */
+  constructor(container, make) {
     this.#container = container;
     this.#make = make;
   }
@@ -53,8 +53,8 @@ export class ChatLog {
   }
 
   /** Shows a message of this page that the gateway does not have yet. */
-  write(key, message) {
-    return this.#add({ key, message });
+  write(key, message, files = []) {
+    return this.#add({ key, message, files });
   }
 
   remove(turn) {
@@ -109,7 +109,7 @@ export class ChatLog {
   /** Takes one event of this thread; whether it changed anything. */
   apply({ id, name, data }) {
     if (!data.message_id) return false;
-    const turn = this.#turns.match(data) ?? this.#add({ id: data.message_id, message: name === "user_message" ? data.content : "" });
+    const turn = this.#turns.match(data) ?? this.#add({ id: data.message_id, ...(name === "user_message" ? { message: data.content, files: (data.attachments ?? []).map(namedFile) } : {}) });
     this.accepted(turn, data.message_id);
     turn.apply(name, data, id);
     return true;

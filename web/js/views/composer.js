@@ -2,14 +2,16 @@
 
 import { part, setText } from "../dom.js";
 import { tab } from "../storage.js";
+import { Attach } from "./attach.js";
 
 const LABELS = { idle: "Send", running: "Stop", stopping: "Stopping…" };
 
-/** Fires "send" with the text, and "stop". */
+/** Fires "send" with `{text, files}`; "refused" with why that is not possible, or why a file is not taken; "stop". */
 export class Composer extends EventTarget {
   #root;
   #input;
   #action;
+  #attach;
   #state = "idle";
   #draft = null;
 
@@ -18,6 +20,9 @@ export class Composer extends EventTarget {
     this.#root = root;
     this.#input = part(root, "input");
     this.#action = part(root, "action");
+    this.#attach = new Attach(root);
+    this.#attach.addEventListener("refused", ({ detail }) => this.#refuse(detail));
+    this.#attach.addEventListener("changed", () => this.#input.focus());
     root.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#act();
@@ -41,8 +46,9 @@ export class Composer extends EventTarget {
     this.#input.focus();
   }
 
-  /** Puts *text* in, ready to be changed or sent. */
-  fill(text) {
+  /** Puts *text* in, and *files* with it, ready to be changed or sent. */
+  fill(text, files = []) {
+    if (files.length > 0) this.#attach.put(files);
     this.#input.value = this.empty ? text : `${this.#input.value}\n${text}`;
     this.#changed();
     this.#input.focus();
@@ -72,10 +78,16 @@ export class Composer extends EventTarget {
 
   #send() {
     const text = this.#input.value.trim();
+    if (text === "" && !this.#attach.empty) this.#refuse("Write a few words to go with it.");
     if (text === "") return;
+    const files = this.#attach.empty ? [] : this.#attach.take();
     this.#input.value = "";
     this.#changed();
-    this.dispatchEvent(new CustomEvent("send", { detail: text }));
+    this.dispatchEvent(new CustomEvent("send", { detail: { text, files } }));
+  }
+
+  #refuse(detail) {
+    this.dispatchEvent(new CustomEvent("refused", { detail }));
   }
 
   #changed() {

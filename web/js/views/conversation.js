@@ -9,8 +9,10 @@ import { Composer } from "./composer.js";
 import { Delivery } from "./delivery.js";
 import { Introduction } from "./introduction.js";
 import { Notice } from "./notice.js";
+import { Outgoing } from "./outgoing.js";
 import { Reading } from "./reading.js";
 import { ThreadLoader } from "./thread-loader.js";
+import { Turn } from "./turn.js";
 
 /**
  * Fires on its root, bubbling: "loaded" with the history; "trouble" with `{error, wait}`; "go" with a thread to open;
@@ -29,11 +31,12 @@ export class Conversation {
     const { api } = session;
     this.root = fromTemplate("conversation");
     [this.#session, this.#threadId] = [session, threadId];
-    this.log = new ChatLog(part(this.root, "turns"));
+    this.log = new ChatLog(part(this.root, "turns"), (parts) => new Turn({ ...parts, bring: (id, number) => api.attachment(id, number) }));
     this.notice = new Notice(part(this.root, "notice"));
     this.composer = new Composer(part(this.root, "composer"));
     this.introduction = new Introduction(session);
     this.delivery = new Delivery(api, this.log);
+    this.outgoing = new Outgoing(this.root, { ...this, thread: () => this.#threadId });
     this.branching = new Branching(api);
     this.loader = new ThreadLoader(api);
     this.reading = new Reading(this.root, this.log, this.loader);
@@ -123,7 +126,9 @@ export class Conversation {
   }
 
   #listen() {
-    this.composer.addEventListener("send", ({ detail }) => this.#send(detail));
+    this.outgoing.addEventListener("sending", ({ detail }) => (this.#movesOn = detail === "/new"));
+    this.outgoing.addEventListener("sent", () => this.#sent());
+    this.outgoing.addEventListener("changed", () => this.#refresh());
     this.composer.addEventListener("stop", () => this.#stop());
     this.introduction.addEventListener("example", ({ detail }) => this.composer.fill(detail));
     this.delivery.addEventListener("sent", () => this.#refresh());
@@ -131,9 +136,6 @@ export class Conversation {
     this.branching.addEventListener("trouble", ({ detail }) => this.notice.tell(`No new conversation was made. ${detail.message}`));
     this.loader.addEventListener("trouble", ({ detail }) => this.#fire("trouble", detail));
     this.reading.addEventListener("trouble", ({ detail }) => this.notice.tell(`Earlier messages can't be read. ${detail.message}`));
-    this.root.addEventListener("retry", ({ detail }) => this.#retry(detail));
-    this.root.addEventListener("edit", ({ detail }) => this.#edit(detail));
-    this.root.addEventListener("again", ({ detail }) => this.#send(detail.message));
     this.root.addEventListener("more", ({ detail }) => this.branching.menu(detail, this.#threadId));
     this.root.addEventListener("answer", ({ detail }) => detail.settle(this.#session.api));
     part(this.root, "instead").addEventListener("click", () => this.#fire("new"));
@@ -155,25 +157,9 @@ export class Conversation {
     else if (change === "default" && this.#movesOn) this.#fire("go", id);
   }
 
-  // Writing
-
-  #send(text) {
-    this.#movesOn = text === "/new";
-    this.delivery.post(text, this.#threadId);
+  #sent() {
     this.#refresh();
     this.reading.toEnd();
-    this.composer.focus();
-  }
-
-  #retry(turn) {
-    this.delivery.send(turn, this.#threadId);
-    this.composer.focus();
-  }
-
-  #edit(turn) {
-    this.delivery.withdraw(turn);
-    this.composer.fill(turn.message);
-    this.#refresh();
   }
 
   async #stop() {

@@ -1,5 +1,6 @@
 /** Gets messages to the gateway: each under one key, so that it runs once however often it is tried. */
 
+import { namedFile } from "../attaching.js";
 import { randomKey } from "../dom.js";
 import { lettersTo, putLetter, removeLetter } from "../outbox.js";
 import { countdown } from "./notice.js";
@@ -22,28 +23,32 @@ export class Delivery extends EventTarget {
   }
 
   /** Shows the message and sends it. */
-  post(text, threadId) {
-    return this.send(this.#log.write(randomKey(), text), threadId);
+  post(text, threadId, files = []) {
+    return this.send(this.#log.write(randomKey(), text, files), threadId);
   }
 
-  /** What is in the outbox for this thread and not on its way from here is sent on; what had failed waits for its Retry. */
+  /**
+   * What is in the outbox for this thread and not on its way from here is sent on; what had failed waits for its Retry, and so
+   * does what had files: of these the outbox has only the names.
+   */
   resume(threadId) {
-    for (const { key, text, threadId: to, reason } of lettersTo(threadId)) {
+    for (const { key, text, threadId: to, reason, files = [] } of lettersTo(threadId)) {
       if (this.#log.sentUnder(key)) continue;
-      const turn = this.#log.write(key, text);
+      const turn = this.#log.write(key, text, files.map(namedFile));
       this.#open.add(turn);
-      if (reason === null) this.send(turn, to);
-      else turn.unsent(reason);
+      if (reason !== null) turn.unsent(reason);
+      else if (files.length > 0) turn.unsent("The page was left before its files had arrived.");
+      else this.send(turn, to);
     }
   }
 
   async send(turn, threadId) {
-    const letter = { key: turn.key, text: turn.message, threadId, reason: null };
+    const letter = { key: turn.key, text: turn.message, threadId, reason: null, files: turn.files.all.map(({ name }) => name) };
     this.#open.add(turn);
     putLetter(letter);
     turn.sending();
     try {
-      const answer = await this.#api.send(turn.message, threadId, turn.key);
+      const answer = await this.#api.send(turn.message, threadId, turn.key, turn.files.all);
       this.#forget(turn);
       this.#log.accepted(turn, answer.message_id);
       this.dispatchEvent(new Event("sent"));

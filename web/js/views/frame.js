@@ -3,6 +3,7 @@
 import { fromTemplate, part, setText, showText } from "../dom.js";
 import { PLACES, viewOf } from "../places.js";
 import { addressOf, placeOf } from "../route.js";
+import { showOnKey } from "./shortcuts.js";
 
 /** Fires "titled" on its root with what is open. */
 export class Frame {
@@ -21,6 +22,7 @@ export class Frame {
     for (const place of PLACES) this.#addLink(place);
     session.addEventListener("approvals", () => this.#address());
     part(this.root, "again").addEventListener("click", () => this.#again());
+    showOnKey(this.#closed.signal);
     addEventListener("hashchange", ({ oldURL }) => this.#goTo(new URL(oldURL).hash), { signal: this.#closed.signal });
   }
 

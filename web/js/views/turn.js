@@ -4,6 +4,7 @@ import { announce, fromTemplate, part, setText, showText } from "../dom.js";
 import { MarkdownView } from "../markdown.js";
 import { linkPaths } from "../notes-paths.js";
 import { ApprovalList } from "./approval-list.js";
+import { AttachedFiles } from "./attached-files.js";
 import { Reasoning } from "./reasoning.js";
 import { SkillsUsed } from "./skills-used.js";
 import { Steps } from "./steps.js";
@@ -22,7 +23,6 @@ export class Turn {
   state = "accepted";
   #text = "";
   #mine;
-  #more;
   #answer;
   #steps;
   #reasoning;
@@ -35,12 +35,12 @@ export class Turn {
   #position = 0;
   #facts = {};
 
-  /** *key*: what it is sent under from this page. */
-  constructor({ id = null, key = null, message = "" } = {}) {
+  /** *key*: what it is sent under from this page. *bring*: gets a file by message id and number. */
+  constructor({ id = null, key = null, message = "", files = [], bring = null } = {}) {
     [this.id, this.key] = [id, key];
     this.root = fromTemplate("turn");
     this.#mine = part(this.root, "mine");
-    this.#more = part(this.root, "more");
+    this.files = new AttachedFiles(part(this.root, "files"), async (_, number) => this.id && bring(this.id, number));
     this.#answer = new MarkdownView(part(this.root, "answer"), linkPaths);
     this.#steps = new Steps(part(this.root, "steps"));
     this.#reasoning = new Reasoning(part(this.root, "reasoning"));
@@ -48,6 +48,7 @@ export class Turn {
     this.#approvals = new ApprovalList(part(this.root, "asked"), part(this.root, "answers"));
     this.#ending = new TurnEnding(this.root);
     this.message = message;
+    this.files.show(files);
     for (const name of ["retry", "edit", "again", "more"]) {
       part(this.root, name).addEventListener("click", () => this.root.dispatchEvent(new CustomEvent(name, { bubbles: true, detail: this })));
     }
@@ -71,10 +72,6 @@ export class Turn {
     return this.id !== null && !this.over;
   }
 
-  get #word() {
-    return TurnEnding.word(this.state, this.#facts);
-  }
-
   sending() {
     this.#become("sending");
   }
@@ -94,6 +91,7 @@ export class Turn {
   load(data, progress) {
     this.id = data.message_id;
     this.message = data.user_message;
+    this.files.show(data.attachments ?? []);
     for (const call of data.tool_calls ?? []) {
       if (call.success === null || call.success === undefined) this.#steps.started(call);
       else this.#steps.completed(call);
@@ -161,7 +159,7 @@ export class Turn {
     this.state = state;
     this.#flush();
     this.#ended(data);
-    announce([this.#word, data.message, this.#text].filter(Boolean).join(" "));
+    announce([TurnEnding.word(state, this.#facts), data.message, this.#text].filter(Boolean).join(" "));
   }
 
   #flush() {
@@ -189,9 +187,9 @@ export class Turn {
     this.root.dataset.state = this.state;
     showText(part(this.root, "phase"), this.#phase());
     part(this.root, "answered").hidden = this.state === "sending" || this.state === "unsent";
-    this.#more.hidden = this.id === null;
+    part(this.root, "more").hidden = this.id === null;
     part(this.root, "unsent").hidden = this.state !== "unsent";
-    part(this.root, "end").hidden = this.#word === undefined;
+    part(this.root, "end").hidden = TurnEnding.word(this.state, this.#facts) === undefined;
   }
 
   #phase() {
