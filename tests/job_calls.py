@@ -1,6 +1,7 @@
 """Calls that the tests of jobs over HTTP share."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -8,7 +9,7 @@ from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient
 
 MakeClient = Callable[..., Awaitable[TestClient]]
-MARK = "mark-of-a-job-3c77"
+MARK = f"mark-of-a-job-3c77-{os.getpid()}."
 
 
 async def launch(client: TestClient, command: str, *, wait: bool = True, **more: Any) -> dict[str, Any]:

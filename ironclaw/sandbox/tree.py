@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,11 @@ class TreeUse:
     memory: int
     cpu_seconds: float
     unlinked: int
+
+
+def can_look() -> bool:
+    """Whether this kernel tells what is below a process (CONFIG_PROC_CHILDREN)."""
+    return Path(f"/proc/self/task/{threading.get_native_id()}/children").exists()
 
 
 def below(pid: int) -> list[int]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import io
 import json
 import sys
 import time
@@ -18,6 +19,7 @@ from job_calls import MARK, get, launch, refusal, stop, until_running
 from ironclaw.settings import Settings
 
 MakeClient = Callable[..., Awaitable[TestClient]]
+JSON = {"Content-Type": "application/json"}
 
 
 async def test_the_contracts_three_calls_on_a_real_test_run(make_client: MakeClient, settings: Settings) -> None:
@@ -320,3 +322,9 @@ async def test_nothing_of_a_job_is_left_running_after_a_stop(client: TestClient)
     assert await stop(client, job["id"]) == {"status": "stopped"}
     assert time.monotonic() - began < 2.0
     assert gone(MARK, within=0.1)
+
+
+async def test_files_of_several_megabytes_can_be_given(client: TestClient) -> None:
+    body = {"command": "wc -c < big", "files": [{"path": "big", "content": "x" * 3_000_000}]}
+    reply = await client.post("/api/jobs?wait=40", data=io.BytesIO(json.dumps(body).encode()), headers=JSON)
+    assert (await reply.json())["logs"].strip() == "3000000"

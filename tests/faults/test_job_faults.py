@@ -1,6 +1,7 @@
 """Jobs when things go wrong around them: the gateway killed or ended, and the gateway busy with what they do."""
 
 import json
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from gateway_process import GatewayProcess
 
 pytestmark = pytest.mark.process
 Start = Callable[..., GatewayProcess]
-MARK = "mark-of-a-fault-b04e"
+MARK = f"mark-of-a-fault-b04e-{os.getpid()}."
 STUBBORN = f"echo so far; setsid sh -c \"trap '' TERM; sleep 60; : {MARK}\" & trap '' TERM; sleep 60; : {MARK}"
 
 

@@ -19,7 +19,7 @@ from ironclaw.sandbox.bubblewrap import Bubblewrap, Bwrap
 from ironclaw.sandbox.choice import Sandboxes
 from ironclaw.sandbox.protocol import Confined, Program, SandboxUnavailable
 
-MARK = "mark-of-a-process-92ab"
+MARK = f"mark-of-a-process-92ab-{os.getpid()}."
 
 
 async def start(opened: Sandboxes, folder: Path, script: str, **more: Any) -> Confined:

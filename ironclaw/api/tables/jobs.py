@@ -1,5 +1,6 @@
 """The routes of jobs."""
 
+from ironclaw.api.requests import PICTURES_LIMIT
 from ironclaw.api.route import EVENT_STREAMS, Route, route
 
 _ONE = "/api/jobs/{id:(?!list$)[^/{}]+}"  # `list` is a path of its own, and no job
@@ -25,6 +26,7 @@ ROWS: tuple[Route, ...] = (
         query="jobs.LaunchQuery",
         reply="jobs.JobDetails",
         status=201,
+        most=PICTURES_LIMIT,
     ),
     route(
         "jobs", "GET", "/api/jobs/{id}", "jobs.details", "A job and its output.", reply="jobs.JobDetails", pattern=_ONE
