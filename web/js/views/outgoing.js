@@ -2,7 +2,7 @@
 
 const AGAIN = "Attach its files again: they were not kept here.";
 
-/** Fires "sending" with the text when a message goes out, and "changed" when one was taken back. */
+/** Fires "sending" with the text before a message goes out, "sent" when it stands on the page, "changed" when one is taken back. */
 export class Outgoing extends EventTarget {
   #composer;
   #delivery;

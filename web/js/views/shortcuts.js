@@ -15,6 +15,7 @@ export function showOnKey(signal) {
 function show() {
   const dialog = fromTemplate("shortcuts");
   dialog.addEventListener("close", () => dialog.remove());
+  dialog.addEventListener("keydown", (event) => event.stopPropagation()); // not for the place below it
   dialog.addEventListener("click", ({ target }) => target === dialog && dialog.close()); // beside it
   document.body.append(dialog);
   dialog.showModal();
