@@ -59,7 +59,7 @@ $(INSTALLED): $(BIN)/python pyproject.toml setup.cfg
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[mcp]'
 	@touch $@
 
-$(INSTALLED_FOR_TESTS): $(INSTALLED) scripts/test-system.sh
+$(INSTALLED_FOR_TESTS): $(INSTALLED) scripts/test-system.sh tests/e2e/package.json
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,check]'
 	@sh scripts/test-system.sh
 	@npm install --prefix tests/e2e --no-audit --no-fund --no-package-lock --silent

@@ -80,7 +80,7 @@ def test_notes_that_are_gone_are_the_workspace_and_nothing_else(gateway: Gateway
 
 
 def test_an_index_that_cannot_be_made_is_the_search_and_searches_are_complete(gateway_process: MakeProcess) -> None:
-    gateway = gateway_process()
+    gateway = gateway_process(SANDBOX="off")
     notes = gateway.home / "workspace"
     notes.mkdir(parents=True)
     for number in range(2005):  # more than are read whole
@@ -95,7 +95,7 @@ def test_an_index_that_cannot_be_made_is_the_search_and_searches_are_complete(ga
 def test_a_disk_with_little_room_is_the_disk(gateway_process: MakeProcess, tmp_path: Path) -> None:
     notes = tmp_path / "notes"
     notes.mkdir()
-    gateway = gateway_process(IRONCLAW_WORKSPACE=str(notes))
+    gateway = gateway_process(IRONCLAW_WORKSPACE=str(notes), SANDBOX="off")
     gateway.start(prefix=on_a_small_disk(notes, "204m"))
     assert unwell(gateway) == {}
     inside = Path(f"/proc/{gateway.process.pid}/root{notes}")  # type: ignore[union-attr]
