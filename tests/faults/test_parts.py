@@ -45,7 +45,7 @@ def wait_for(gateway: GatewayProcess, *parts: str, within: float = 15.0) -> dict
 @pytest.fixture
 def gateway(gateway_process: MakeProcess) -> Iterator[GatewayProcess]:
     """One in which all is well."""
-    started = gateway_process(BUILTIN_WORD_DELAY="0", GATEWAY_AUTH_TOKEN="a-token-of-the-test").start()
+    started = gateway_process(BUILTIN_WORD_DELAY="0", GATEWAY_AUTH_TOKEN="a-token-of-the-test", SANDBOX="off").start()
     assert unwell(started) == {}
     yield started
     assert started.process is not None
@@ -80,7 +80,7 @@ def test_notes_that_are_gone_are_the_workspace_and_nothing_else(gateway: Gateway
 
 
 def test_an_index_that_cannot_be_made_is_the_search_and_searches_are_complete(gateway_process: MakeProcess) -> None:
-    gateway = gateway_process(SANDBOX="off")
+    gateway = gateway_process()
     notes = gateway.home / "workspace"
     notes.mkdir(parents=True)
     for number in range(2005):  # more than are read whole
