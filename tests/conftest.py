@@ -1,6 +1,7 @@
 """What all tests share: a gateway in this process, a scripted model, and the real program as a process of its own."""
 
 import asyncio
+import signal
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +20,10 @@ from ironclaw.memory.store import MIGRATIONS
 from ironclaw.memory.versions import Versions
 from ironclaw.memory.workspace import Workspace
 from ironclaw.settings import Settings
+
+# A shell that starts the tests in the background has them ignore SIGINT, and with them each program that they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says how busy the machine is, not whether the code is right.
 hypothesis_settings.register_profile("ironclaw", deadline=None)
