@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-WORKERS ?= 4
+WORKERS ?= 3
 INSTALLED := $(VENV)/.installed
 INSTALLED_FOR_TESTS := $(VENV)/.installed-for-tests
 
@@ -22,7 +22,7 @@ run: $(INSTALLED)
 
 # Those that look at the clock run alone; what fails in the crowd gets a second, quiet run, and has to pass there.
 test: $(INSTALLED_FOR_TESTS)
-	$(BIN)/python -m pytest -m "not alone" -n $(WORKERS) --dist loadfile -o timeout_method=thread; \
+	$(BIN)/python -m pytest -m "not alone" -n $(WORKERS) --dist loadfile; \
 	    status=$$?; test $$status -eq 0 || { test $$status -eq 1 && $(BIN)/python -m pytest --last-failed --last-failed-no-failures none; }
 	$(BIN)/python -m pytest -m alone
 	node --test tests/web/
