@@ -202,7 +202,7 @@ def test_point_14_stop_waits_for_the_gateways_word_and_keeps_the_text(
     expect(page.locator(".turn .prose")).to_contain_text("3")
     page.evaluate(
         "const seen = window.seen = []; const text = (one) => document.querySelector(one).textContent;"
-        "const note = () => { const now = `${text('.composer button')}/${text('[data-part=end-word]')}`;"
+        "const note = () => { const now = `${text('.composer .primary')}/${text('[data-part=end-word]')}`;"
         " if (seen.at(-1) !== now) seen.push(now) };"
         "new MutationObserver(note).observe(document.querySelector('.conversation'),"
         " { subtree: true, childList: true, characterData: true })"

@@ -124,7 +124,7 @@ def test_a_file_is_taken_and_of_an_archive_with_several_skills_one_is_named(
             archive.writestr(f"{name}/SKILL.md", skill_calls.text(name))
             archive.writestr(f"{name}/notes.txt", f"About {name}.")
     file = {"name": "both.zip", "mimeType": "application/zip", "buffer": target.getvalue()}
-    page.locator("input[type=file]").set_input_files([file])  # type: ignore[list-item]
+    page.locator(".tools input[type=file]").set_input_files([file])  # type: ignore[list-item]
     expect(page.get_by_role("textbox", name="Name of the skill")).to_be_focused()
     page.keyboard.type("brew")
     page.keyboard.press("Enter")
