@@ -20,13 +20,13 @@ help:
 run: $(INSTALLED)
 	$(BIN)/ironclaw run
 
-# Several at a time, but few browsers; those that look at the clock run alone. What fails in the crowd is run once more,
-# quietly, and has to pass there; a run that breaks off has failed.
+# Several at a time, but few browsers; those that look at the clock run alone. What fails, in the crowd or by the clock, is
+# run once more, quietly, and has to pass there; a run that breaks off has failed.
 AGAIN = status=$$?; test $$status -eq 0 || { test $$status -eq 1 && $(BIN)/python -m pytest --last-failed --last-failed-no-failures none; }
 test: $(INSTALLED_FOR_TESTS)
 	$(BIN)/python -m pytest -m "not browser and not alone" -n $(WORKERS) --dist loadfile; $(AGAIN)
 	$(BIN)/python -m pytest -m "browser and not alone" -n 2 --dist loadfile; $(AGAIN)
-	$(BIN)/python -m pytest -m alone
+	$(BIN)/python -m pytest -m alone; $(AGAIN)
 	node --test tests/web/
 
 check: $(INSTALLED_FOR_TESTS)
