@@ -1,6 +1,6 @@
 /** What is known of the skills and extensions, installed or available. Pure. */
 
-import { stateWord } from "./tools-words.js";
+import { stateWord } from "./words/tools.js";
 
 /**
  * @typedef {{kind: "skills"|"extensions", name: string, title: string, description: string, tags: string[], installed: boolean,

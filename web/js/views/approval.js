@@ -1,7 +1,7 @@
 /** One tool call that waits for an answer: what it would do, whole, and three ways to answer. Later: one quiet line. */
 
 import { fromTemplate, part, setText, showText } from "../dom.js";
-import { wish } from "../tool-words.js";
+import { wish } from "../words/calls.js";
 import { factNodes } from "./facts.js";
 
 const WORDS = { approve: "Allowed once", always: "Always allowed", deny: "Not allowed" };

@@ -1,8 +1,8 @@
 /** The last backup, when the next one is made, and one now. */
 
 import { part, setText, showText, timeNode } from "../dom.js";
-import { sizeText } from "../sizes.js";
-import { dayAndTime } from "../times.js";
+import { sizeText } from "../words/sizes.js";
+import { dayAndTime } from "../words/times.js";
 
 const MAKING = 3600000; // milliseconds: a large home on a slow disk
 

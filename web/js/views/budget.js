@@ -1,7 +1,7 @@
 /** The most that may be spent in a day and in a month, and what is spent of it. */
 
 import { part, setText } from "../dom.js";
-import { spentText } from "../money.js";
+import { spentText } from "../words/money.js";
 
 const AMOUNT = /^\d{0,7}(?:[.,]\d{0,6})?$/;
 

@@ -1,7 +1,7 @@
 /** The chat: the list of threads, and the open one beside it. */
 
 import { fromTemplate, part } from "../dom.js";
-import { budgetText } from "../money.js";
+import { budgetText } from "../words/money.js";
 import { takeWords } from "../outbox.js";
 import { addressOf, placeOf, readRoute } from "../route.js";
 import { Conversation } from "./conversation.js";

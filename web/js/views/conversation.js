@@ -2,7 +2,7 @@
 
 import { copyCode } from "../clipboard.js";
 import { fromTemplate, part, setText } from "../dom.js";
-import { modelText } from "../model-words.js";
+import { modelText } from "../words/model.js";
 import { Branching } from "./branching.js";
 import { ChatLog } from "./chat-log.js";
 import { Composer } from "./composer.js";

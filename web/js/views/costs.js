@@ -1,8 +1,8 @@
 /** What some days cost: a sentence, and one bar for each day, from a zero line. */
 
 import { part, setText } from "../dom.js";
-import { costText, dollars } from "../money.js";
-import { dayName } from "../times.js";
+import { costText, dollars } from "../words/money.js";
+import { dayName } from "../words/times.js";
 
 const DAYS = 14;
 

@@ -1,6 +1,6 @@
 /** One extension: looked at, installed, given what it needs, tested, enabled. */
 
-import { extensionWhere, toolsText } from "../extension-words.js";
+import { extensionWhere, toolsText } from "../words/extensions.js";
 import { toolsAddress } from "../tools-route.js";
 import { extensionActs } from "./extension-possible.js";
 import { ExtensionSheet } from "./extension-sheet.js";

@@ -1,7 +1,7 @@
 /** An extension to look at: what is run or reached and what it may do first, then what it needs, then its tools. */
 
 import { fromTemplate, part, setText, showText } from "../dom.js";
-import { extensionSentence, foldersText, givenText, hostsText, runText, sandboxText, toolsText } from "../extension-words.js";
+import { extensionSentence, foldersText, givenText, hostsText, runText, sandboxText, toolsText } from "../words/extensions.js";
 import { safeAddress } from "../markdown-inline.js";
 import { ExtensionSecrets } from "./extension-secrets.js";
 import { ExtensionSettings } from "./extension-settings.js";

@@ -3,8 +3,8 @@
 import { saveReply } from "../download.js";
 import { fromTemplate, part, setText, showText, timeNode } from "../dom.js";
 import { jobFilesAddress } from "../jobs-route.js";
-import { sizeText } from "../sizes.js";
-import { shortTime } from "../times.js";
+import { sizeText } from "../words/sizes.js";
+import { shortTime } from "../words/times.js";
 
 export class JobFiles {
   #root;

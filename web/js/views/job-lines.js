@@ -2,7 +2,7 @@
 
 import { setText } from "../dom.js";
 import { jobAddress } from "../jobs-route.js";
-import { outcomeText } from "../jobs-words.js";
+import { outcomeText } from "../words/jobs.js";
 
 const MOST = 200;
 

@@ -1,7 +1,7 @@
 /** What a job prints, as it comes; its end is followed unless its reader goes up, and then nothing moves. */
 
 import { arrange, part, showText } from "../dom.js";
-import { hasEnded } from "../jobs-words.js";
+import { hasEnded } from "../words/jobs.js";
 import { OutputPieces } from "../output-pieces.js";
 import { ScrollFollower } from "../scroll.js";
 import { tab } from "../storage.js";

@@ -2,9 +2,9 @@
 
 import { fromTemplate, part, setText, showText, timeNode } from "../dom.js";
 import { jobAddress, jobFilesAddress } from "../jobs-route.js";
-import { factTexts, hasEnded, stateText } from "../jobs-words.js";
+import { factTexts, hasEnded, stateText } from "../words/jobs.js";
 import { addressOf } from "../route.js";
-import { dayAndTime } from "../times.js";
+import { dayAndTime } from "../words/times.js";
 import { JobActs } from "./job-acts.js";
 import { JobFiles } from "./job-files.js";
 import { JobLog } from "./job-log.js";

@@ -1,7 +1,7 @@
 /** One line of the log in its table. */
 
 import { fromTemplate, part, setText, timeNode } from "../dom.js";
-import { exactTime } from "../times.js";
+import { exactTime } from "../words/times.js";
 
 export class LogRow {
   /** @param {import("../log-lines.js").LogLine} line */

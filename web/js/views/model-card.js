@@ -1,7 +1,7 @@
 /** Which model is connected and how it is, and the way to another one. */
 
 import { announce, fromTemplate, part, setText, showText } from "../dom.js";
-import { connectedText, factsText, lockText } from "../model-words.js";
+import { connectedText, factsText, lockText } from "../words/model.js";
 import { ModelForm } from "./model-form.js";
 
 export class ModelCard {

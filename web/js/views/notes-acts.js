@@ -3,7 +3,7 @@
 import { part } from "../dom.js";
 import { saveReply } from "../download.js";
 import { isNote, pathOf, titleOf } from "../notes.js";
-import { UNUSABLE_NAME } from "../notes-words.js";
+import { UNUSABLE_NAME } from "../words/notes.js";
 
 /** Fires "told" with `{text, offer}`, and "go" with the path to be opened; null: none is open any more. */
 export class NoteActs extends EventTarget {

@@ -2,7 +2,7 @@
 
 import { part, setText, timeNode } from "../dom.js";
 import { folderOf } from "../notes.js";
-import { shortTime } from "../times.js";
+import { shortTime } from "../words/times.js";
 import { PageHead } from "./page-head.js";
 
 export class NoteHead extends PageHead {

@@ -2,9 +2,9 @@
 
 import { fromTemplate, part } from "../dom.js";
 import { draftOf, keepDraft } from "../notes-drafts.js";
-import { pathOf } from "../notes.js";
+import { dailyPath, pathOf } from "../notes.js";
 import { noteAddress } from "../notes-route.js";
-import { dailyPath, firstText, UNUSABLE_NAME } from "../notes-words.js";
+import { firstText, UNUSABLE_NAME } from "../words/notes.js";
 
 /** Fires "go" with an address, and "told" with a text. */
 export class NotesNew extends EventTarget {

@@ -2,7 +2,7 @@
 
 import { fromTemplate, part, setText } from "../dom.js";
 import { titleOf } from "../notes.js";
-import { sizeText } from "../sizes.js";
+import { sizeText } from "../words/sizes.js";
 
 /** A file that is no text, or too large to be shown. */
 export function fileNode(path, { size }) {

@@ -2,8 +2,8 @@
 
 import { fromTemplate, part, setText, showText, timeNode } from "../dom.js";
 import { addedRows, diffRows } from "../notes-diff.js";
-import { changeText } from "../notes-words.js";
-import { dayAndTime } from "../times.js";
+import { changeText } from "../words/notes.js";
+import { dayAndTime } from "../words/times.js";
 
 const TAGS = { added: "ins", removed: "del", same: "span", gap: "hr" };
 

@@ -2,7 +2,7 @@
 
 import { tab } from "../storage.js";
 import { toolsAddress } from "../tools-route.js";
-import { isGrave, skillWhere } from "../tools-words.js";
+import { isGrave, skillWhere } from "../words/skills.js";
 import { SkillSheet } from "./skill-sheet.js";
 import { ToolPage, unreadable } from "./tool-page.js";
 

@@ -2,7 +2,7 @@
 
 import { toolsAddress } from "../tools-route.js";
 import { skillDraft } from "../skill-drafts.js";
-import { isGrave, skillWhere } from "../tools-words.js";
+import { isGrave, skillWhere } from "../words/skills.js";
 import { skillActs } from "./skill-possible.js";
 import { SkillSheet } from "./skill-sheet.js";
 import { SkillWriting } from "./skill-writing.js";

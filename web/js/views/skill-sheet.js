@@ -1,8 +1,8 @@
 /** A skill to look at: what it may do first, then what was found in it, then its files as they are. Text of it is never markup. */
 
 import { fromTemplate, part, setText, showText } from "../dom.js";
-import { sizeText } from "../sizes.js";
-import { askedTools, findingPlace, mayText, originText, replacesText, severityWord, skillSentence } from "../tools-words.js";
+import { sizeText } from "../words/sizes.js";
+import { askedTools, findingPlace, mayText, originText, replacesText, severityWord, skillSentence } from "../words/skills.js";
 
 const MAIN = "SKILL.md";
 

@@ -2,8 +2,8 @@
 
 import { fromTemplate, part, setText } from "../dom.js";
 import { jobAddress } from "../jobs-route.js";
-import { duration } from "../times.js";
-import { doing, done } from "../tool-words.js";
+import { duration } from "../words/times.js";
+import { doing, done } from "../words/calls.js";
 import { factNodes } from "./facts.js";
 
 const SHOWN = 2;

@@ -1,7 +1,7 @@
 /** The system: how the gateway is, which model answers, what it costs, what it logs. */
 
 import { fromTemplate, part, setText } from "../dom.js";
-import { conditionText, unwellTexts } from "../condition.js";
+import { conditionText, unwellTexts } from "../words/system.js";
 import { Backups } from "./backups.js";
 import { Budget } from "./budget.js";
 import { Costs } from "./costs.js";

@@ -2,7 +2,7 @@
 
 import { fromTemplate, part, setText, timeNode } from "../dom.js";
 import { addressOf } from "../route.js";
-import { shortTime } from "../times.js";
+import { shortTime } from "../words/times.js";
 import { skillOfChatAddress } from "../tools-route.js";
 import { toggleMenu } from "./menu.js";
 

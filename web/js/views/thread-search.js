@@ -3,7 +3,7 @@
 import { fromTemplate, part, setText, timeNode } from "../dom.js";
 import { markedPieces } from "../marks.js";
 import { addressOf } from "../route.js";
-import { shortTime } from "../times.js";
+import { shortTime } from "../words/times.js";
 import { UNTITLED } from "./thread-row.js";
 
 const PATIENCE = 200;

@@ -3,7 +3,7 @@
 import { fromTemplate, part, setText } from "../dom.js";
 import { markedPieces } from "../marks.js";
 import { toolsAddress } from "../tools-route.js";
-import { kindWord, stateWord } from "../tools-words.js";
+import { kindWord, stateWord } from "../words/tools.js";
 
 /** Fires "change" when what is shown has changed; "go" with an address; "down" when the list is wanted. */
 export class ToolsSearch extends EventTarget {

@@ -1,8 +1,8 @@
 /** How a turn ended: the word and reason where there is no whole answer, what can be done, and its time, tokens and cost. */
 
 import { part, setText, timeNode } from "../dom.js";
-import { dollars } from "../money.js";
-import { dayAndTime, duration } from "../times.js";
+import { dollars } from "../words/money.js";
+import { dayAndTime, duration } from "../words/times.js";
 
 const WORDS = { stopped: "Stopped", failed: "No answer.", interrupted: "Interrupted." };
 const OF_THE_MODEL = new Set(["unreachable", "key_refused", "model_missing", "timeout", "bad_reply", "refused", "provider_failed", "empty_reply"]);

@@ -1,5 +1,7 @@
 /** Amounts of US dollars in the words that people read. Pure. */
 
+import { numberText } from "./language.js";
+
 /** "$0.0042", "$0.25", "$12.00" */
 export function dollars(amount) {
   return `$${amount > 0 && amount < 0.01 ? amount.toFixed(4) : amount.toFixed(2)}`;
@@ -19,8 +21,8 @@ export function spentText(words, { spent_usd: spent, limit_usd: limit }) {
 /** What some days cost, of a sum of the usage: a price that is not known is no zero. */
 export function costText({ cost_usd: cost, total_tokens: tokens, unpriced_tokens: unpriced }) {
   if (tokens === 0) return "Nothing was used.";
-  const used = `${tokens.toLocaleString("en")} tokens`;
+  const used = `${numberText(tokens)} tokens`;
   if (cost === null) return `${used}; their price is not known.`;
-  const rest = unpriced > 0 ? `, and ${unpriced.toLocaleString("en")} tokens of which the price is not known` : "";
-  return `${dollars(cost)} for ${(tokens - unpriced).toLocaleString("en")} tokens${rest}.`;
+  const rest = unpriced > 0 ? `, and ${numberText(unpriced)} tokens of which the price is not known` : "";
+  return `${dollars(cost)} for ${numberText(tokens - unpriced)} tokens${rest}.`;
 }

@@ -1,5 +1,6 @@
 /** Jobs in the words that people read. Pure. */
 
+import { numberText } from "./language.js";
 import { duration } from "./times.js";
 
 const STATES = {
@@ -39,7 +40,7 @@ export function factTexts(job, now = new Date()) {
     lasted && `${hasEnded(job.status) ? "took" : "for"} ${lasted}`,
     job.sandbox ? `in ${job.sandbox}` : "",
     job.network ? "with network" : "",
-    job.tokens > 0 ? `${job.tokens.toLocaleString("en")} tokens` : "",
+    job.tokens > 0 ? `${numberText(job.tokens)} tokens` : "",
   ].filter(Boolean);
 }
 

@@ -1,6 +1,6 @@
 /** How the gateway is, in words that people read. Pure. */
 
-import { modelText } from "./model-words.js";
+import { modelText } from "./model.js";
 import { roughly } from "./times.js";
 
 const WELL = new Set(["none", "ready", "loading"]);

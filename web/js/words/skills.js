@@ -1,23 +1,7 @@
-/** What the page says of skills and extensions. Pure. */
+/** What the page says of skills. Pure. */
 
-import { wish } from "./tool-words.js";
+import { wish } from "./calls.js";
 
-const KINDS = { skills: "skill", extensions: "extension" };
-const STATES = {
-  enabled: "enabled",
-  disabled: "disabled",
-  changed: "changed: look at it",
-  broken: "can’t be read",
-  installing: "being installed",
-  install_failed: "not installed: look at it",
-  unconfirmed: "to be confirmed",
-  needs_settings: "needs settings",
-  needs_token: "needs a token",
-  failed: "does not work",
-  running: "enabled",
-  ready: "enabled",
-};
-const CALLING = new Set(["changed", "broken", "install_failed", "unconfirmed", "needs_settings", "needs_token", "failed"]);
 const SEVERITIES = { danger: "Danger", warning: "Warning", note: "Note" };
 const ORIGINS = { archive: "from a file", pasted: "pasted" };
 const READS = "Until this is ticked, the assistant may only look once it has read this skill, and change nothing until its answer is there.";
@@ -29,21 +13,6 @@ const STATE_SENTENCES = {
   broken: ({ reason }) => `It can’t be read. ${reason}`,
   available: () => "Not installed.",
 };
-
-/** "skill" */
-export function kindWord({ kind }) {
-  return KINDS[kind];
-}
-
-/** "enabled", "changed: look at it"; what is only available has none. */
-export function stateWord({ state }) {
-  return STATES[state] ?? "";
-}
-
-/** Whether it waits for somebody. */
-export function calls({ state }) {
-  return CALLING.has(state);
-}
 
 /** How a skill is, in a sentence. */
 export function skillSentence(skill) {

@@ -1,5 +1,7 @@
 /** The connected model in words that people read. Pure. */
 
+import { numberText } from "./language.js";
+
 const STATES = {
   loading: "is being loaded",
   unreachable: "can't be reached",
@@ -39,7 +41,7 @@ function titleText({ provider, base_url: address, model }) {
 export function factsText({ provider, base_url: address, context_tokens: context, has_key: hasKey, source }) {
   const facts = [
     [TITLES.get(provider), address].filter(Boolean).join(" at "),
-    context ? `${context.toLocaleString("en")} tokens of context` : "",
+    context ? `${numberText(context)} tokens of context` : "",
     hasKey ? "its key is kept, encrypted" : "",
     source === "found" ? "found on this machine" : "",
   ];
