@@ -5,6 +5,8 @@
  * `places/NAME.html`, which has what only that place needs: its stylesheets, its modules (to be fetched at once), its templates.
  */
 
+import { COMMON } from "./words/common.js";
+
 /**
  * What a place shows: made when it is first gone to, kept until the person signs out. It takes what it needs of what the
  * session fires, also while another place is shown. On its root it fires "titled" with the words for the bar.
@@ -21,11 +23,11 @@
  * @type {Place[]}
  */
 export const PLACES = [
-  { name: "chat", word: "Chat", load: () => import("./views/chat.js") },
-  { name: "notes", word: "Notes", load: () => import("./views/notes.js") },
-  { name: "jobs", word: "Jobs", load: () => import("./views/jobs.js") },
-  { name: "tools", word: "Tools", load: () => import("./views/tools.js") },
-  { name: "system", word: "System", load: () => import("./views/system.js") },
+  { name: "chat", word: COMMON.chat, load: () => import("./views/chat.js") },
+  { name: "notes", word: COMMON.notes, load: () => import("./views/notes.js") },
+  { name: "jobs", word: COMMON.jobs, load: () => import("./views/jobs.js") },
+  { name: "tools", word: COMMON.tools, load: () => import("./views/tools.js") },
+  { name: "system", word: COMMON.system, load: () => import("./views/system.js") },
 ];
 
 /** The class of a place's view, once all is there that it needs. @param {Place} place */

@@ -1,6 +1,6 @@
 /** One extension: looked at, installed, given what it needs, tested, enabled. */
 
-import { extensionWhere, toolsText } from "../words/extensions.js";
+import { EXTENSIONS, extensionWhere, toolsText } from "../words/extensions.js";
 import { toolsAddress } from "../tools-route.js";
 import { extensionActs } from "./extension-possible.js";
 import { ExtensionSheet } from "./extension-sheet.js";
@@ -19,7 +19,7 @@ export class ExtensionPage extends ToolPage {
 
   /** @param {import("../extensions-api.js").ExtensionsApi} api */
   constructor(api, { name }) {
-    super("This extension", "Extension");
+    super(EXTENSIONS.about, EXTENSIONS.title);
     [this.title, this.name, this.#api] = [name, name, api];
     this.#sheet.secrets.addEventListener("enter", ({ detail }) => this.#authenticate(detail));
     this.#sheet.settings.addEventListener("save", ({ detail }) => this.#configure(detail));

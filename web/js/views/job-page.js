@@ -2,7 +2,7 @@
 
 import { fromTemplate, part, setText, showText, timeNode } from "../dom.js";
 import { jobAddress, jobFilesAddress } from "../jobs-route.js";
-import { factTexts, hasEnded, stateText } from "../words/jobs.js";
+import { factTexts, hasEnded, JOBS, stateText } from "../words/jobs.js";
 import { addressOf } from "../route.js";
 import { dayAndTime } from "../words/times.js";
 import { JobActs } from "./job-acts.js";
@@ -24,7 +24,7 @@ export class JobPage {
     this.#api = api;
     this.#book = book;
     this.id = id;
-    this.head = new PageHead(part(this.root, "head"), "This job");
+    this.head = new PageHead(part(this.root, "head"), JOBS.about);
     this.acts = new JobActs(api, id);
     this.log = new JobLog(this.root, api, id);
     this.#files = new JobFiles(part(this.root, "files"), api, id);

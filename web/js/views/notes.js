@@ -5,6 +5,7 @@ import { NotesApi } from "../notes-api.js";
 import { keepDraft } from "../notes-drafts.js";
 import { NoteBook, titleOf } from "../notes.js";
 import { findAddress, noteAddress, readNoteRoute } from "../notes-route.js";
+import { COMMON } from "../words/common.js";
 import { troubleText } from "./notice.js";
 import { NoteActs } from "./notes-acts.js";
 import { NotesList } from "./notes-list.js";
@@ -13,8 +14,7 @@ import { NotePage } from "./notes-page.js";
 import { NotesSaid } from "./notes-said.js";
 import { NotesSearch } from "./notes-search.js";
 
-const NARROW = matchMedia("(max-width: 719px)");
-const TOUCH = matchMedia("(pointer: coarse)");
+const [NARROW, TOUCH] = ["(max-width: 719px)", "(pointer: coarse)"].map((query) => matchMedia(query));
 
 /** Fires "titled" on its root. */
 export default class NotesView {
@@ -47,7 +47,7 @@ export default class NotesView {
     else if (line !== null || back) this.#page?.goTo(line);
     this.list.open(this.#page?.path ?? null);
     this.#focus();
-    this.root.dispatchEvent(new CustomEvent("titled", { detail: this.#page && !(NARROW.matches && path === null) ? titleOf(this.#page.path) : "Notes" }));
+    this.root.dispatchEvent(new CustomEvent("titled", { detail: this.#page && !(NARROW.matches && path === null) ? titleOf(this.#page.path) : COMMON.notes }));
   }
 
   leave() {

@@ -2,7 +2,7 @@
 
 import { tab } from "../storage.js";
 import { toolsAddress } from "../tools-route.js";
-import { isGrave, skillWhere } from "../words/skills.js";
+import { isGrave, SKILLS, skillWhere } from "../words/skills.js";
 import { SkillSheet } from "./skill-sheet.js";
 import { ToolPage, unreadable } from "./tool-page.js";
 
@@ -26,8 +26,8 @@ export class SkillLook extends ToolPage {
 
   /** @param {import("../skills-api.js").SkillsApi} api @param {object|null} detail what the preview said, where it is known */
   constructor(api, detail) {
-    super("This skill", "Skill");
-    this.title = "New skill";
+    super(SKILLS.about, SKILLS.title);
+    this.title = SKILLS.titleNew;
     [this.#api, this.#detail] = [api, detail];
   }
 

@@ -2,6 +2,7 @@
 
 import { FIRST_SKILL, skillDraft, skillOfChat } from "../skill-drafts.js";
 import { toolsAddress } from "../tools-route.js";
+import { SKILLS } from "../words/skills.js";
 import { SkillWriting } from "./skill-writing.js";
 import { ToolPage, unreadable } from "./tool-page.js";
 
@@ -16,8 +17,8 @@ export class SkillNew extends ToolPage {
 
   /** @param {import("../api.js").Api} api @param {import("../skills-api.js").SkillsApi} skills @param {string|null} chat the thread that it is made from */
   constructor(api, skills, chat) {
-    super("This skill", "New skill");
-    this.title = "New skill";
+    super(SKILLS.about, SKILLS.titleNew);
+    this.title = SKILLS.titleNew;
     [this.#api, this.#skills, this.#chat] = [api, skills, chat];
   }
 

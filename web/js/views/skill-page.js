@@ -2,7 +2,7 @@
 
 import { toolsAddress } from "../tools-route.js";
 import { skillDraft } from "../skill-drafts.js";
-import { isGrave, skillWhere } from "../words/skills.js";
+import { isGrave, SKILLS, skillWhere } from "../words/skills.js";
 import { skillActs } from "./skill-possible.js";
 import { SkillSheet } from "./skill-sheet.js";
 import { SkillWriting } from "./skill-writing.js";
@@ -18,7 +18,7 @@ export class SkillPage extends ToolPage {
 
   /** @param {import("../skills-api.js").SkillsApi} api */
   constructor(api, { name, edit }) {
-    super("This skill", "Skill");
+    super(SKILLS.about, SKILLS.title);
     [this.title, this.name, this.#api, this.#edit] = [name, name, api, edit];
     this.#sheet.root.addEventListener("tools", () => this.#choose());
   }

@@ -1,6 +1,7 @@
 /** The system: how the gateway is, which model answers, what it costs, what it logs. */
 
 import { fromTemplate, part, setText } from "../dom.js";
+import { COMMON } from "../words/common.js";
 import { conditionText, unwellTexts } from "../words/system.js";
 import { Backups } from "./backups.js";
 import { Budget } from "./budget.js";
@@ -44,7 +45,7 @@ export default class SystemView {
   open() {
     this.#shown = true;
     document.body.dataset.screen = "list";
-    this.root.dispatchEvent(new CustomEvent("titled", { detail: "System" }));
+    this.root.dispatchEvent(new CustomEvent("titled", { detail: COMMON.system }));
     this.#session.readStatus();
     this.log.open();
     this.#read().then(() => this.#place.restore());

@@ -3,6 +3,7 @@
 import { fromTemplate, part, setText } from "../dom.js";
 import { readPasted } from "../tools-pasted.js";
 import { toolsAddress } from "../tools-route.js";
+import { TOOLS } from "../words/tools.js";
 import { keepLookedAt, lookedAt } from "./skill-look.js";
 import { ToolPage } from "./tool-page.js";
 
@@ -17,11 +18,11 @@ export class ToolsAdd extends ToolPage {
 
   /** @param {import("../skills-api.js").SkillsApi} skills @param {import("../extensions-api.js").ExtensionsApi} extensions */
   constructor(skills, extensions) {
-    super("", "Add");
-    this.title = "Add a tool";
+    super(null, TOOLS.add);
+    this.title = TOOLS.addTool;
     [this.#skills, this.#extensions] = [skills, extensions];
     this.#listen();
-    this.show({ where: "Add", acts: [], content: this.#form });
+    this.show({ where: TOOLS.add, acts: [], content: this.#form });
   }
 
   async open() {

@@ -1,6 +1,7 @@
 /** Amounts of US dollars in the words that people read. Pure. */
 
-import { numberText } from "./language.js";
+import { numberText, sentences } from "./language.js";
+import { dayName } from "./times.js";
 
 /** "$0.0042", "$0.25", "$12.00" */
 export function dollars(amount) {
@@ -18,6 +19,11 @@ export function spentText(words, { spent_usd: spent, limit_usd: limit }) {
   return limit === null ? `${words} ${dollars(spent)}.` : `${words} ${dollars(spent)} of ${dollars(limit)}.`;
 }
 
+/** "Today $0.12 of $1.00. This month $3.40." @param {{day: object, month: object}} budget */
+export function budgetSpentText({ day, month }) {
+  return sentences([spentText("Today", day), spentText("This month", month)]);
+}
+
 /** What some days cost, of a sum of the usage: a price that is not known is no zero. */
 export function costText({ cost_usd: cost, total_tokens: tokens, unpriced_tokens: unpriced }) {
   if (tokens === 0) return "Nothing was used.";
@@ -25,4 +31,9 @@ export function costText({ cost_usd: cost, total_tokens: tokens, unpriced_tokens
   if (cost === null) return `${used}; their price is not known.`;
   const rest = unpriced > 0 ? `, and ${numberText(unpriced)} tokens of which the price is not known` : "";
   return `${dollars(cost)} for ${numberText(tokens - unpriced)} tokens${rest}.`;
+}
+
+/** What one day cost: "3 Mar: $0.50 for 1,200 tokens." */
+export function dayCostText(day) {
+  return `${dayName(day.day)}: ${costText(day)}`;
 }

@@ -1,9 +1,38 @@
-/** How the gateway is, in words that people read. Pure. */
+/** What the page says of the gateway itself: how it is, its backups, its budget, its log. Pure. */
 
 import { modelText } from "./model.js";
 import { roughly } from "./times.js";
 
 const WELL = new Set(["none", "ready", "loading"]);
+
+export const SYSTEM = Object.freeze({
+  // Backups
+  backupsUnreadable: (why) => `The backups can't be read. ${why}`,
+  noBackup: "There is no backup yet.",
+  lastBackup: (time, size) => ["The last one: ", time, `, ${size}.`],
+  noneByThemselves: "None are made by themselves.",
+  nextBackup: (time, keep) => ["The next one: ", time, `; ${keep} nightly ones are kept.`],
+  backupsIn: (folder) => `In ${folder}`,
+  backUp: "Back up now",
+  backingUp: "Backing up…",
+  notBackedUp: (why) => `No backup was made. ${why}`,
+  lastAttemptFailed: (why) => `The last attempt failed. ${why}`,
+
+  // Budget and costs
+  budgetUnreadable: (why) => `The budget can't be read. ${why}`,
+  amount: "Enter an amount like 2.50, or nothing for no limit.",
+  costsUnreadable: (why) => `The costs can't be read. ${why}`,
+  mostADay: (amount) => `at most ${amount} a day`,
+
+  // The log
+  levels: { trace: "Trace", debug: "Debug", info: "Info", warn: "Warn", error: "Error" },
+  noLines: "There are no lines yet.",
+  noSuchLine: "No line is like that.",
+  pause: "Pause",
+  goOn: "Go on",
+  paused: "Paused. What is written meanwhile comes when you go on.",
+  levelWritten: (level) => `Lines of the level ${level} and graver ones are written, until the gateway ends.`,
+});
 
 /** "All well. Up 3 days." */
 export function conditionText(status) {
