@@ -14,7 +14,7 @@ export const NOTES = Object.freeze({
   listUnreadable: (why) => `The list of notes can't be read. ${why}`,
   moreThanShown: "There are more notes than the list shows. Search finds all of them.",
   bestPlaces: (count) => `The best ${count} places. More words find less.`,
-  place: (folder, line) => facts([folder, line === null ? "" : `line ${line}`]),
+  place: (folder, line) => facts([folder, line ? `line ${line}` : ""]),
 
   // One note
   about: { menu: "This note", button: "More about this note" },
