@@ -106,7 +106,7 @@ export default class JobsView {
   #goAfter(id) {
     if (id === null) {
       this.#book.remove(this.#page.id);
-      this.said.tell("Deleted.");
+      this.said.tell(COMMON.deleted);
     }
     this.list.load();
     if (!this.#shown) return;

@@ -21,8 +21,8 @@ export const JOBS = Object.freeze({
   task: "Task",
   command: "Command",
   commandFirst: "Enter what is to be run.",
-  minutes: "Enter the minutes that it may take, like 10, or nothing.",
-  megabytes: "Enter megabytes, like 256, or nothing.",
+  minutesWanted: "Enter the minutes that it may take, like 10, or nothing.",
+  megabytesWanted: "Enter megabytes, like 256, or nothing.",
 
   // One job
   about: { menu: "This job", button: "More about this job" },
