@@ -112,6 +112,6 @@ export default class SystemView {
 function lineNode({ name, reason }) {
   const [node, word] = [document.createElement("li"), document.createElement("strong")];
   word.textContent = name;
-  node.append(word, ` ${reason}`);
+  node.append(word, " ", reason);
   return node;
 }

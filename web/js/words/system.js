@@ -20,7 +20,7 @@ export const SYSTEM = Object.freeze({
 
   // Budget and costs
   budgetUnreadable: (why) => `The budget can't be read. ${why}`,
-  amount: "Enter an amount like 2.50, or nothing for no limit.",
+  amountWanted: "Enter an amount like 2.50, or nothing for no limit.",
   costsUnreadable: (why) => `The costs can't be read. ${why}`,
   mostADay: (amount) => `at most ${amount} a day`,
 
