@@ -77,14 +77,14 @@ export class ToolPage {
     this.fire("told", { text, offer });
   }
 
-  /** Runs *act*; what it throws is told after *failed*. One at a time: a second click does nothing twice. */
+  /** Runs *act*; *failed* makes a sentence of what it throws. One at a time: a second click does nothing twice. */
   async attempt(failed, act) {
     if (this.busy) return;
     this.busy = true;
     try {
       await act();
     } catch (error) {
-      this.say(`${failed} ${error.message}`);
+      this.say(failed(error.message));
     } finally {
       this.busy = false;
     }

@@ -146,7 +146,7 @@ export default class ToolsView {
 
   #missing({ name, message }) {
     const key = `extensions/${name}`;
-    if (key !== this.#key) this.said.tell(message, { label: "Open it", act: () => this.#go(toolsAddress("extensions", name)) });
+    if (key !== this.#key) this.said.tell(message, { label: COMMON.openIt, act: () => this.#go(toolsAddress("extensions", name)) });
   }
 
   #readSoon() {

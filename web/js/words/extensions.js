@@ -42,6 +42,7 @@ export const EXTENSIONS = Object.freeze({
   tokenTaken: "It was taken.",
   tokenUnchecked: (why) => sentences(["It is kept, but could not be checked yet.", why]),
   notKept: (why) => `Not kept. ${why}`,
+  placeholders: { url: "https://…", folder: "/home/…", folders: "/home/…:/srv/…", file: "/home/…" },
   severalFolders: "Several are written with “:” between them.",
   nothingChanged: "Nothing was changed.",
   saving: "Saving…",
