@@ -13,8 +13,6 @@ import aiofiles
 import attrs
 from aiohttp import web
 
-from . import packs
-
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _TYPES = {
     ".html": "text/html",
@@ -70,6 +68,8 @@ class Page:
 
     async def _read(self, name: str) -> bytes:
         if name.endswith((".js", ".css")):
+            from . import packs  # noqa: PLC0415 - loaded with the first look at the page
+
             return await asyncio.to_thread(packs.given, self._root, name)
         async with aiofiles.open(self._root / name, "rb") as file:
             return await file.read()
