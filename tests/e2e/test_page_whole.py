@@ -49,7 +49,8 @@ JARGON = re.compile(
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
-    process = GatewayProcess(tmp_path_factory.mktemp("whole") / "home", {"BUILTIN_WORD_DELAY": "0"})
+    env = {"BUILTIN_WORD_DELAY": "0", **page_tour.FOR_SHOW}
+    process = GatewayProcess(tmp_path_factory.mktemp("whole") / "home", env)
     try:
         yield process.start()
     finally:
