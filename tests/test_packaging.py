@@ -19,6 +19,8 @@ from gateway_process import GatewayProcess
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from ironclaw.api.packs import given
+
 ROOT = Path(__file__).parents[1]
 MODULES = {
     "python-dotenv": "dotenv",
@@ -124,7 +126,8 @@ def test_what_the_wheel_installs_runs_and_serves_the_page_far_from_the_checkout(
         for path in (path for path in tracked() if ROOT / "web" in path.parents):
             name = path.relative_to(ROOT / "web").as_posix()
             if name != "index.html":
-                assert gateway.request("GET", f"/{name}", token=None)[2] == path.read_bytes(), name
+                as_given = given(ROOT / "web", name) if path.suffix in {".js", ".css"} else path.read_bytes()
+                assert gateway.request("GET", f"/{name}", token=None)[2] == as_given, name
         code = "import ironclaw; print(ironclaw.__file__)"
         where = subprocess.run(
             [sys.executable, "-c", code], env=gateway.env, cwd=tmp_path, capture_output=True, text=True

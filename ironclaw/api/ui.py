@@ -1,4 +1,7 @@
-"""The page: its files, served from memory with gzip and ETag. Which files there are is read once, when the app is made."""
+"""The page: its files, served from memory with gzip and ETag. Which files there are is read once, when the app is made.
+
+Modules and stylesheets are given with what they import: see `packs.py`.
+"""
 
 import asyncio
 import gzip
@@ -63,13 +66,19 @@ class Page:
 
     async def _load(self, name: str) -> _File:
         if name not in self._files:
-            async with aiofiles.open(self._root / name, "rb") as file:
-                plain = await file.read()
-            self._files[name] = await asyncio.to_thread(_pack, plain)
+            self._files[name] = await asyncio.to_thread(_compressed, await self._read(name))
         return self._files[name]
 
+    async def _read(self, name: str) -> bytes:
+        if name.endswith((".js", ".css")):
+            from . import packs  # noqa: PLC0415 - loaded with the first look at the page
 
-def _pack(plain: bytes) -> _File:
+            return await asyncio.to_thread(packs.given, self._root, name)
+        async with aiofiles.open(self._root / name, "rb") as file:
+            return await file.read()
+
+
+def _compressed(plain: bytes) -> _File:
     packed = gzip.compress(plain, 9, mtime=0)
     return _File(plain, packed if len(packed) < len(plain) else None, f'"{hashlib.sha256(plain).hexdigest()[:16]}"')
 

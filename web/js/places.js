@@ -2,8 +2,10 @@
  * The places of the page, in the order of the rail, and how one is brought when it is first gone to.
  *
  * One more place is: an entry here and its icon in icons.svg; `views/NAME.js`, whose default export is its View; and
- * `places/NAME.html`, which has what only that place needs: its stylesheets, its modules (to be fetched at once), its templates.
+ * `places/NAME.html`, which has what only that place needs: its stylesheets and its templates. The first comes with the page.
  */
+
+import ChatView from "./views/chat.js";
 
 /**
  * What a place shows: made when it is first gone to, kept until the person signs out. It takes what it needs of what the
@@ -21,7 +23,7 @@
  * @type {Place[]}
  */
 export const PLACES = [
-  { name: "chat", word: "Chat", load: () => import("./views/chat.js") },
+  { name: "chat", word: "Chat", load: async () => ({ default: ChatView }) },
   { name: "notes", word: "Notes", load: () => import("./views/notes.js") },
   { name: "jobs", word: "Jobs", load: () => import("./views/jobs.js") },
   { name: "tools", word: "Tools", load: () => import("./views/tools.js") },
@@ -40,7 +42,6 @@ async function bringMarkup(name) {
   const response = await fetch(`./places/${name}.html`);
   if (!response.ok) throw new Error(`The gateway answered with an error (${response.status}).`);
   const brought = new DOMParser().parseFromString(await response.text(), "text/html");
-  document.head.append(...brought.querySelectorAll("link[rel=modulepreload]"));
   await Promise.all([...brought.querySelectorAll("link[rel=stylesheet]")].map(applied));
   document.body.append(...brought.querySelectorAll("template"));
 }
