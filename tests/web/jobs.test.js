@@ -4,7 +4,7 @@ import { test } from "node:test";
 
 import { JobBook } from "../../web/js/job-book.js";
 import { jobAddress, jobFilesAddress, readJobRoute } from "../../web/js/jobs-route.js";
-import { factTexts, lastedText, outcomeText, stateText } from "../../web/js/jobs-words.js";
+import { factTexts, lastedText, outcomeText, stateText } from "../../web/js/words/jobs.js";
 
 const NOW = new Date("2026-03-03T14:02:00Z");
 

@@ -4,7 +4,7 @@ import { test } from "node:test";
 
 import { LogLines } from "../../web/js/log-lines.js";
 import { readSystemRoute, systemAddress } from "../../web/js/system-route.js";
-import { exactTime } from "../../web/js/times.js";
+import { exactTime } from "../../web/js/words/times.js";
 
 function line(id, more = {}) {
   return { id, level: "INFO", timestamp: "2026-03-03T14:02:09Z", logger: "ironclaw.requests", message: `line ${id}`, ...more };

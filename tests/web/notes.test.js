@@ -2,15 +2,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { NoteBook, pathOf, titleOf } from "../../web/js/notes.js";
+import { dailyPath, NoteBook, pathOf, titleOf } from "../../web/js/notes.js";
 import { noteBlocks, textOf } from "../../web/js/notes-blocks.js";
 import { addedRows, comparedLines, diffRows } from "../../web/js/notes-diff.js";
 import { linkPaths } from "../../web/js/notes-paths.js";
 import { findAddress, noteAddress, readNoteRoute } from "../../web/js/notes-route.js";
 import { sameTask, tasksIn, ticked } from "../../web/js/notes-tasks.js";
-import { changeText, dailyPath, firstText } from "../../web/js/notes-words.js";
 import { placeOf } from "../../web/js/route.js";
-import { sizeText } from "../../web/js/sizes.js";
+import { changeText, firstText } from "../../web/js/words/notes.js";
+import { sizeText } from "../../web/js/words/sizes.js";
 
 const NOW = new Date("2026-03-03T14:02:00Z");
 

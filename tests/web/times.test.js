@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { clock, dayAndTime, dayName, duration, fullTime, roughly, shortTime } from "../../web/js/times.js";
+import { clock, dayAndTime, dayName, duration, fullTime, roughly, shortTime } from "../../web/js/words/times.js";
 
 const NOW = new Date(2026, 2, 3, 14, 2, 9);
 

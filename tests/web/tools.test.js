@@ -2,12 +2,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { commandText, extensionSentence, extensionWhere, foldersText, givenText, hostsText, runText, sandboxText, toolsText } from "../../web/js/extension-words.js";
+import { commandText, extensionSentence, extensionWhere, foldersText, givenText, hostsText, runText, sandboxText, toolsText } from "../../web/js/words/extensions.js";
 import { nameIn, skillName, skillOfChat } from "../../web/js/skill-drafts.js";
 import { availableTool, extensionTool, skillTool, ToolBook } from "../../web/js/tool-book.js";
 import { readPasted } from "../../web/js/tools-pasted.js";
 import { readToolsRoute, skillOfChatAddress, toolsAddress } from "../../web/js/tools-route.js";
-import { calls, findingPlace, isGrave, mayText, replacesText, skillWhere, stateWord } from "../../web/js/tools-words.js";
+import { findingPlace, isGrave, mayText, replacesText, skillWhere } from "../../web/js/words/skills.js";
+import { calls, stateWord } from "../../web/js/words/tools.js";
 import { extensionActs } from "../../web/js/views/extension-possible.js";
 import { skillActs } from "../../web/js/views/skill-possible.js";
 

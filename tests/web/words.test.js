@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { conditionText, unwellTexts } from "../../web/js/condition.js";
-import { connectedText, factsText, lockText, modelText } from "../../web/js/model-words.js";
-import { budgetText, costText, dollars, spentText } from "../../web/js/money.js";
+import { conditionText, unwellTexts } from "../../web/js/words/system.js";
+import { connectedText, factsText, lockText, modelText } from "../../web/js/words/model.js";
+import { budgetText, costText, dollars, spentText } from "../../web/js/words/money.js";
 
 const TOWER = { state: "ready", provider: "ollama", base_url: "http://tower:11434", model: "llama3", has_key: false, context_tokens: 131072, source: "page" };
 const HOSTED = { ...TOWER, provider: "openai", base_url: "https://api.openai.com/v1", model: "gpt-5", has_key: true, context_tokens: null };

@@ -1,5 +1,7 @@
 /** What may go along with a message, and how a file becomes that. The gateway judges in the end. Pure but for `readFile`. */
 
+import { CHAT } from "./words/chat.js";
+
 export const MOST = 8;
 const MOST_BYTES = 10 << 20;
 const PICTURE = /^image\/(?:png|jpeg|gif|webp)$/;
@@ -20,10 +22,10 @@ export function namedFile(name) {
 
 /** Why it can't go along; empty: it can. @param {{name: string, type: string, size: number}} file */
 export function refusal({ name, type, size }, count) {
-  if (count >= MOST) return `A message takes at most ${MOST} files.`;
-  if (size === 0) return `${name} is empty.`;
-  if (size > MOST_BYTES) return `${name} is too large: at most 10 MB can be sent.`;
-  if (type !== "" && !PICTURE.test(type) && !TEXT.test(type)) return `${name} can’t be sent: pictures (PNG, JPEG, GIF, WebP) and text files can.`;
+  if (count >= MOST) return CHAT.mostFiles(MOST);
+  if (size === 0) return CHAT.emptyFile(name);
+  if (size > MOST_BYTES) return CHAT.tooLarge(name);
+  if (type !== "" && !PICTURE.test(type) && !TEXT.test(type)) return CHAT.unfit(name);
   return "";
 }
 

@@ -1,12 +1,14 @@
 /** Copies text, also on plain HTTP, where the browser offers no clipboard object. */
 
+import { COMMON } from "./words/common.js";
+
 const READING = 2000;
 
 /** Copies the code that *button* stands above, and says so on it. */
 export async function copyCode(button) {
   const copied = await copyText(button.closest(".code").querySelector("pre").textContent);
-  button.textContent = copied ? "Copied" : "Not copied";
-  setTimeout(() => (button.textContent = "Copy"), READING);
+  button.textContent = copied ? COMMON.copied : COMMON.notCopied;
+  setTimeout(() => (button.textContent = COMMON.copy), READING);
 }
 
 async function copyText(text) {

@@ -1,6 +1,6 @@
 /** Small helpers for the page's nodes. Repeated things stand as templates in index.html. */
 
-import { fullTime } from "./times.js";
+import { fullTime } from "./words/times.js";
 
 /** A fresh copy of the first element in the template *name*. */
 export function fromTemplate(name) {

@@ -1,5 +1,7 @@
 /** Requests to the gateway with the token, and its refusals as errors that can be shown as they are. Which there are: `api.js`. */
 
+import { COMMON } from "./words/common.js";
+
 const TIMEOUT = 30000;
 
 /** What the gateway or the network refused. `message` is for people. */
@@ -69,7 +71,7 @@ async function errorOf(response) {
   const told = await response.json().then((body) => body.error, () => null);
   return new ApiError({
     code: told?.code ?? "unknown",
-    message: told?.message ?? `The gateway answered with an error (${response.status}). Try again in a moment.`,
+    message: told?.message ?? COMMON.answeredWrong(response.status),
     status: response.status,
     field: told?.field ?? null,
     retryAfter: Number.parseInt(response.headers.get("Retry-After") ?? "", 10) || 0,
@@ -77,5 +79,5 @@ async function errorOf(response) {
 }
 
 function unreachable() {
-  return new ApiError({ code: "unreachable", message: "The gateway can't be reached. Check that it is running and that you are on its network." });
+  return new ApiError({ code: "unreachable", message: COMMON.unreachable });
 }

@@ -1,6 +1,6 @@
 /** The jobs that the page knows, the newest first: read in pages, moved on by events. Pure. */
 
-import { hasEnded } from "./jobs-words.js";
+import { hasEnded } from "./words/jobs.js";
 
 /** @typedef {{id: string, title: string, status: string, created_at: string, started_at: string|null, ended_at: string|null}} Job */
 

@@ -8,6 +8,7 @@ import * as token from "./token.js";
 import { followViewport } from "./viewport.js";
 import { Frame } from "./views/frame.js";
 import { SignInView } from "./views/sign-in.js";
+import { COMMON } from "./words/common.js";
 
 const place = document.getElementById("place");
 const signOutButton = document.getElementById("sign-out");
@@ -28,7 +29,7 @@ function openPlaces(key) {
   const api = new Api(key);
   const frame = new Frame(new Session(api));
   api.addEventListener("refused", () => {
-    if (view === frame) signOut(key === null ? "" : SignInView.REFUSED);
+    if (view === frame) signOut(key === null ? "" : COMMON.tokenRefused);
   });
   frame.root.addEventListener("titled", ({ detail }) => entitle(detail));
   show(frame, { signedIn: key !== null });
@@ -37,7 +38,7 @@ function openPlaces(key) {
 function entitle(text) {
   setText(title, text);
   back.setAttribute("href", `#/${document.body.dataset.place}`);
-  document.title = text === "" ? "IronClaw" : `${text} · IronClaw`;
+  document.title = text === "" ? COMMON.product : COMMON.pageTitle(text);
 }
 
 function signOut(problem) {

@@ -2,6 +2,7 @@
 
 import { element, parseInline } from "./markdown-inline.js";
 import { isTable, readTable } from "./markdown-table.js";
+import { COMMON } from "./words/common.js";
 
 const FENCE = /^( {0,3})(`{3,}|~{3,})[ \t]*([^`]*)$/;
 const HEADING = /^ {0,3}(#{1,6})[ \t]+(.*?)[ \t]*#*[ \t]*$/;
@@ -49,7 +50,7 @@ function readFence(lines, at) {
   const code = [];
   let next = at + 1;
   while (next < lines.length && !closing.test(lines[next])) code.push(lines[next++].replace(margin, ""));
-  const head = element("div", [element("span", [language.trim()]), element("button", ["Copy"], { type: "button", class: "quiet copy" })], { class: "code-head" });
+  const head = element("div", [element("span", [language.trim()]), element("button", [COMMON.copy], { type: "button", class: "quiet copy" })], { class: "code-head" });
   const text = element("pre", [element("code", [code.join("\n")])], { tabindex: "0" });
   return [element("div", [head, text], { class: "code" }), Math.min(next + 1, lines.length)];
 }
@@ -109,7 +110,7 @@ function readItem(lines, at, depth) {
 }
 
 function taskBox(done) {
-  return element("span", [], { class: done ? "task-box done" : "task-box", role: "img", "aria-label": done ? "done" : "open" });
+  return element("span", [], { class: done ? "task-box done" : "task-box", role: "img", "aria-label": done ? COMMON.taskDone : COMMON.taskOpen });
 }
 
 function continues(lines, at) {

@@ -1,6 +1,7 @@
 /** Tables of Markdown: a line of heads, a line of dashes, then a line a row. Pure. */
 
 import { element, parseInline } from "./markdown-inline.js";
+import { COMMON } from "./words/common.js";
 
 const DASHES = /^ {0,3}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$/;
 const CELL = /((?:[^|\\`]|\\.|`[^`]*`|[\\`])*)(?:\||$)/y;
@@ -22,7 +23,7 @@ export function readTable(lines, at, ends) {
   let next = at + 2;
   while (next < lines.length && lines[next].trim() !== "" && !ends(lines[next])) body.push(row("td", lines[next++], sides));
   const table = element("table", [element("thead", [heads]), element("tbody", body)]);
-  return [element("div", [table], { class: "wide", role: "region", "aria-label": "Table", tabindex: "0" }), next];
+  return [element("div", [table], { class: "wide", role: "region", "aria-label": COMMON.table, tabindex: "0" }), next];
 }
 
 function row(tag, line, sides) {

@@ -4,6 +4,7 @@ import { element } from "./markdown-inline.js";
 import { folderOf, isNote, normal, pathOf } from "./notes.js";
 import { PATH, pathLink, refine, WHOLE_PATH } from "./notes-paths.js";
 import { findAddress, noteAddress } from "./notes-route.js";
+import { NOTES } from "./words/notes.js";
 
 const WIKI = /!?\[\[([^[\]|\n]+)(?:\|([^[\]\n]*))?\]\]/g;
 const RELATIVE = /!?\[([^[\]\n]*)\]\(\s*(?:<([^<>\n]+)>|([^\s<>()]+(?:\([^\s()]*\)[^\s<>()]*)*))(?:\s+"[^"]*")?\s*\)/g;
@@ -42,7 +43,7 @@ function relativeLink(address, label, note) {
 
 function noteLink(path, label, there) {
   const attributes = { href: noteAddress(path) };
-  if (!there) Object.assign(attributes, { class: "not-there", title: "There is no such note yet" });
+  if (!there) Object.assign(attributes, { class: "not-there", title: NOTES.nothingThere });
   return element("a", [label], attributes);
 }
 

@@ -1,6 +1,7 @@
 /** One file of the notes as the gateway has it: read, read again when it changed, its boxes ticked. One thing at a time, in order. */
 
 import { sameTask, ticked } from "./notes-tasks.js";
+import { NOTES } from "./words/notes.js";
 
 const SETTLE = 200; // events come in groups
 const NO_TEXT = new Set([413, 422]);
@@ -96,10 +97,10 @@ export class NoteSource extends EventTarget {
       this.put({ ...before, content, etag, modified });
     } catch (error) {
       this.put(before);
-      if (error.status !== 412) return this.#fire("told", `Not ticked. ${error.message}`);
+      if (error.status !== 412) return this.#fire("told", NOTES.notTicked(error.message));
       await this.#read();
       if (again && sameTask(before.content, this.note?.content ?? "", line)) await this.#tick({ line, done }, false);
-      else this.#fire("told", "Not ticked: the note was changed elsewhere. This is how it is now.");
+      else this.#fire("told", NOTES.notTickedAsChanged);
     }
   }
 }

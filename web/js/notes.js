@@ -15,6 +15,12 @@ export function folderOf(path) {
   return path.slice(0, Math.max(0, path.lastIndexOf("/")));
 }
 
+/** Where the note of a day is. */
+export function dailyPath(date) {
+  const [month, day] = [date.getMonth() + 1, date.getDate()].map((number) => String(number).padStart(2, "0"));
+  return `daily/${String(date.getFullYear()).padStart(4, "0")}-${month}-${day}.md`;
+}
+
 function nameOf(path) {
   return path.slice(path.lastIndexOf("/") + 1);
 }

@@ -6,6 +6,7 @@
  */
 
 import ChatView from "./views/chat.js";
+import { COMMON } from "./words/common.js";
 
 /**
  * What a place shows: made when it is first gone to, kept until the person signs out. It takes what it needs of what the
@@ -23,11 +24,11 @@ import ChatView from "./views/chat.js";
  * @type {Place[]}
  */
 export const PLACES = [
-  { name: "chat", word: "Chat", load: async () => ({ default: ChatView }) },
-  { name: "notes", word: "Notes", load: () => import("./views/notes.js") },
-  { name: "jobs", word: "Jobs", load: () => import("./views/jobs.js") },
-  { name: "tools", word: "Tools", load: () => import("./views/tools.js") },
-  { name: "system", word: "System", load: () => import("./views/system.js") },
+  { name: "chat", word: COMMON.chat, load: async () => ({ default: ChatView }) },
+  { name: "notes", word: COMMON.notes, load: () => import("./views/notes.js") },
+  { name: "jobs", word: COMMON.jobs, load: () => import("./views/jobs.js") },
+  { name: "tools", word: COMMON.tools, load: () => import("./views/tools.js") },
+  { name: "system", word: COMMON.system, load: () => import("./views/system.js") },
 ];
 
 /** The class of a place's view, once all is there that it needs. @param {Place} place */

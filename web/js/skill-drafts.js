@@ -1,12 +1,13 @@
 /** Skills that are being written: what one begins with, by itself or from a conversation, and what is kept of it in this tab. */
 
 import { tab } from "./storage.js";
+import { SKILLS } from "./words/skills.js";
 
 const LONGEST_NAME = 64;
 const LONGEST_QUOTE = 2000;
 
 /** What a new skill begins with. */
-export const FIRST_SKILL = skillText({ name: "my-skill", description: "What it does, and when to use it.", body: "# My skill\n\n1. First step\n2. Next step" });
+export const FIRST_SKILL = skillText({ name: SKILLS.firstName, description: SKILLS.firstDescription, body: SKILLS.firstBody });
 
 /** @returns {{text: string, hash: string}|null} the text, and the hash of what it was made from; an empty one: of nothing */
 export function skillDraft(key) {
@@ -28,7 +29,7 @@ export function nameIn(text) {
 export function skillName(words) {
   const plain = words.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
   const name = plain.replace(/[^a-z0-9]+/g, "-").slice(0, LONGEST_NAME).replace(/^-+|-+$/g, "");
-  return name || "my-skill";
+  return name || SKILLS.firstName;
 }
 
 /**
@@ -39,10 +40,10 @@ export function skillOfChat(title, turns) {
   const asked = turns.map((turn) => turn.user_message.trim()).filter((text) => text !== "" && !text.startsWith("/"));
   const tools = [...new Set(turns.flatMap((turn) => turn.tool_calls ?? []).filter((call) => call.success).map((call) => call.name))];
   const answer = turns.findLast((turn) => turn.response)?.response ?? "";
-  const heading = oneLine(title || asked[0] || "My skill");
-  const parts = [`# ${heading}`, "## Steps", asked.map((text, index) => `${index + 1}. ${indented(text)}`).join("\n") || "1. First step"];
-  if (answer !== "") parts.push("## How the answer looks", quoted(answer));
-  const description = `${heading}. Use it when something like this is asked: ${oneLine(asked[0] ?? "")}`;
+  const heading = oneLine(title || asked[0] || SKILLS.firstTitle);
+  const parts = [`# ${heading}`, SKILLS.stepsHead, asked.map((text, index) => `${index + 1}. ${indented(text)}`).join("\n") || SKILLS.firstStep];
+  if (answer !== "") parts.push(SKILLS.answerHead, quoted(answer));
+  const description = SKILLS.descriptionOf(heading, oneLine(asked[0] ?? ""));
   return skillText({ name: skillName(heading), description: description.slice(0, 300).trim(), tools, body: parts.join("\n\n") });
 }
 

@@ -1,6 +1,6 @@
 /** What is known of the skills and extensions, installed or available. Pure. */
 
-import { stateWord } from "./tools-words.js";
+import { stateWord } from "./words/tools.js";
 
 /**
  * @typedef {{kind: "skills"|"extensions", name: string, title: string, description: string, tags: string[], installed: boolean,
@@ -44,7 +44,7 @@ export class ToolBook {
   /** Those that have all words of *query* in name, description, tags or state; those that are called so first. */
   having(query) {
     const words = query.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
-    const named = (tool) => words.every((word) => `${tool.name} ${tool.title}`.toLowerCase().includes(word));
+    const named = (tool) => words.every((word) => [tool.name, tool.title].join(" ").toLowerCase().includes(word));
     const found = this.#sorted().filter((tool) => words.every((word) => text(tool).includes(word)));
     return [...found.filter(named), ...found.filter((tool) => !named(tool))];
   }
@@ -56,7 +56,7 @@ export class ToolBook {
 }
 
 function text(tool) {
-  return `${tool.name} ${tool.title} ${tool.description} ${tool.tags.join(" ")} ${stateWord(tool)}`.toLowerCase();
+  return [tool.name, tool.title, tool.description, ...tool.tags, stateWord(tool)].join(" ").toLowerCase();
 }
 
 /** A skill of the API as one of the tools. @returns {Tool} */

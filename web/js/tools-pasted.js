@@ -1,5 +1,7 @@
 /** What somebody pasted to add a tool: a link, the text of a SKILL.md, or the JSON of MCP servers. Pure. */
 
+import { TOOLS } from "./words/tools.js";
+
 const LINK = /^https?:\/\/\S+$/i;
 const SERVERS = ["mcpServers", "servers", "context_servers"];
 
@@ -20,10 +22,10 @@ export function readPasted(text) {
 // As programs print it: whole, or only the lines inside.
 function readServers(text) {
   const value = parsed(text) ?? parsed(`{${text.replace(/,\s*$/, "")}}`);
-  if (value === null) return { kind: "wrong", problem: "This JSON can’t be read: a part of it is missing, or there is a comma or a quote too many. Copy all of it." };
+  if (value === null) return { kind: "wrong", problem: TOOLS.brokenJson };
   const servers = serversIn(value);
   if (servers !== null) return { kind: "servers", servers };
-  return { kind: "wrong", problem: "This JSON names no server. It looks like {\"mcpServers\": {\"name\": {\"command\": \"…\", \"args\": []}}}." };
+  return { kind: "wrong", problem: TOOLS.noServerInJson };
 }
 
 function parsed(text) {

@@ -1,6 +1,7 @@
 /** The calls of one turn that wait for a person, or waited: each one card, known by its `request_id`. */
 
 import { announce } from "../dom.js";
+import { sentences } from "../words/language.js";
 import { Approval } from "./approval.js";
 
 export class ApprovalList {
@@ -21,7 +22,7 @@ export class ApprovalList {
     this.#cards.set(request.request_id, card);
     this.#asked.append(card.root);
     card.root.addEventListener("over", () => this.#answered.append(card.root));
-    announce(`${card.question} ${request.subject}`);
+    announce(sentences([card.question, request.subject]));
     return true;
   }
 

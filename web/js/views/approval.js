@@ -1,10 +1,9 @@
 /** One tool call that waits for an answer: what it would do, whole, and three ways to answer. Later: one quiet line. */
 
 import { fromTemplate, part, setText, showText } from "../dom.js";
-import { wish } from "../tool-words.js";
+import { CALLS } from "../words/calls.js";
 import { factNodes } from "./facts.js";
 
-const WORDS = { approve: "Allowed once", always: "Always allowed", deny: "Not allowed" };
 let last = 0;
 
 /** Fires on its root "answer", bubbling, with itself: who hears it calls `settle`; and "over" when it became a line. */
@@ -19,12 +18,12 @@ export class Approval {
     this.#request = request;
     this.root = fromTemplate("approval");
     this.#show();
-    for (const action of Object.keys(WORDS)) part(this.root, action).addEventListener("click", () => this.#answer(action));
+    for (const action of Object.keys(CALLS.answers)) part(this.root, action).addEventListener("click", () => this.#answer(action));
   }
 
   /** What is asked, in one sentence. */
   get question() {
-    return `Allow IronClaw to ${wish(this.#request.name)}?`;
+    return CALLS.question(this.#request.name);
   }
 
   /** Brings the chosen answer to the gateway. */
@@ -36,19 +35,19 @@ export class Approval {
     } catch (error) {
       // The stream says how; should it not, the sentence stands in its place.
       if (error.status === 404 || error.status === 409) this.#end(error.message);
-      else this.#tell(`Not answered. ${error.message}`);
+      else this.#tell(CALLS.notAnswered(error.message));
     }
     this.#busy = false;
   }
 
   /** @param {"approve"|"always"|"deny"} action how it was answered: here, elsewhere, or by word */
   settled(action) {
-    this.#end(WORDS[action]);
+    this.#end(CALLS.answers[action]);
   }
 
   /** It is not asked any more; how it was answered is not known. */
   lapse() {
-    if (!this.#over) this.#end("Not asked any more");
+    if (!this.#over) this.#end(CALLS.notAskedAnyMore);
   }
 
   #show() {
@@ -58,7 +57,7 @@ export class Approval {
     part(this.root, "card").setAttribute("aria-labelledby", question.id);
     setText(question, this.question);
     setText(part(this.root, "subject"), subject);
-    part(this.root, "facts").append(...factNodes({ Tool: this.#request.name, ...parameters }));
+    part(this.root, "facts").append(...factNodes({ [CALLS.tool]: this.#request.name, ...parameters }));
     part(this.root, "always").hidden = !always;
     part(this.root, "extent").hidden = !always;
   }
@@ -78,7 +77,7 @@ export class Approval {
     const focused = this.root.contains(document.activeElement);
     this.root.dispatchEvent(new Event("over"));
     setText(part(this.root, "word"), words);
-    setText(part(this.root, "about"), `${wish(this.#request.name)} · ${this.#request.subject}`);
+    setText(part(this.root, "about"), CALLS.asked(this.#request.name, this.#request.subject));
     part(this.root, "about").title = this.#request.subject;
     part(this.root, "card").hidden = true;
     part(this.root, "line").hidden = false;

@@ -2,6 +2,7 @@
 
 import { isPicture } from "../attaching.js";
 import { fromTemplate, part, setText } from "../dom.js";
+import { CHAT } from "../words/chat.js";
 
 /** @typedef {import("../attaching.js").Attached} Attached */
 
@@ -42,7 +43,7 @@ export class AttachedFiles {
     setText(part(node, "name"), file.name);
     node.title = file.name;
     button.hidden = remove === null;
-    button.setAttribute("aria-label", `Remove ${file.name}`);
+    button.setAttribute("aria-label", CHAT.removeFile(file.name));
     button.addEventListener("click", () => remove(file));
     if (isPicture(file)) this.#seen.observe(node);
     return node;

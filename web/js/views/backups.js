@@ -1,8 +1,9 @@
 /** The last backup, when the next one is made, and one now. */
 
 import { part, setText, showText, timeNode } from "../dom.js";
-import { sizeText } from "../sizes.js";
-import { dayAndTime } from "../times.js";
+import { sizeText } from "../words/sizes.js";
+import { SYSTEM } from "../words/system.js";
+import { dayAndTime } from "../words/times.js";
 
 const MAKING = 3600000; // milliseconds: a large home on a slow disk
 
@@ -21,7 +22,7 @@ export class Backups {
   async refresh() {
     const [found, error] = await this.#api.json("GET", "backups").then((reply) => [reply, null], (reason) => [null, reason]);
     if (this.#busy) return;
-    if (found === null) return this.#tell(`The backups can't be read. ${error.message}`);
+    if (found === null) return this.#tell(SYSTEM.backupsUnreadable(error.message));
     this.#show(found);
   }
 
@@ -31,25 +32,25 @@ export class Backups {
     const error = await this.#api.json("POST", "backups", { patience: MAKING }).then(() => null, (reason) => reason);
     this.#become(false);
     await this.refresh();
-    if (error !== null) this.#tell(`No backup was made. ${error.message}`);
+    if (error !== null) this.#tell(SYSTEM.notBackedUp(error.message));
   }
 
   #become(busy) {
     this.#busy = busy;
     if (busy) this.#tell("");
-    setText(part(this.#root, "make"), busy ? "Backing up…" : "Back up now");
+    setText(part(this.#root, "make"), busy ? SYSTEM.backingUp : SYSTEM.backUp);
     part(this.#root, "make").setAttribute("aria-disabled", String(busy));
   }
 
   #show({ backups: [last], keep, next_at: next, failure, folder }) {
     const line = part(this.#root, "last");
-    if (last === undefined) setText(line, "There is no backup yet.");
-    else line.replaceChildren("The last one: ", this.#time(last.created_at), `, ${sizeText(last.size)}.`);
+    if (last === undefined) setText(line, SYSTEM.noBackup);
+    else line.replaceChildren(...SYSTEM.lastBackup(this.#time(last.created_at), sizeText(last.size)));
     const nightly = part(this.#root, "next");
-    if (next === null) setText(nightly, "None are made by themselves.");
-    else nightly.replaceChildren("The next one: ", this.#time(next), `; ${keep} nightly ones are kept.`);
-    this.#root.title = `In ${folder}`;
-    this.#tell(failure ? `The last attempt failed. ${failure}` : "");
+    if (next === null) setText(nightly, SYSTEM.noneByThemselves);
+    else nightly.replaceChildren(...SYSTEM.nextBackup(this.#time(next), keep));
+    this.#root.title = SYSTEM.backupsIn(folder);
+    this.#tell(failure ? SYSTEM.lastAttemptFailed(failure) : "");
   }
 
   #time(text) {

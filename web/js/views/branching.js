@@ -2,6 +2,7 @@
 
 import { part, randomKey } from "../dom.js";
 import { putLetter } from "../outbox.js";
+import { CHAT } from "../words/chat.js";
 import { toggleMenu } from "./menu.js";
 import { editTurn } from "./turn-editor.js";
 
@@ -16,9 +17,9 @@ export class Branching extends EventTarget {
 
   /** Opens the menu of *turn* in the thread *threadId*. */
   menu(turn, threadId) {
-    toggleMenu(part(turn.root, "more"), "This message", [
-      { label: "Edit in a new conversation", act: () => editTurn(turn, (text) => this.#branch(turn, threadId, text)) },
-      { label: "Retry in a new conversation", act: () => this.#branch(turn, threadId, turn.message) },
+    toggleMenu(part(turn.root, "more"), CHAT.aboutMessage, [
+      { label: CHAT.editAnew, act: () => editTurn(turn, (text) => this.#branch(turn, threadId, text)) },
+      { label: CHAT.retryAnew, act: () => this.#branch(turn, threadId, turn.message) },
     ]);
   }
 

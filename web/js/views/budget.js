@@ -1,7 +1,9 @@
 /** The most that may be spent in a day and in a month, and what is spent of it. */
 
 import { part, setText } from "../dom.js";
-import { spentText } from "../money.js";
+import { COMMON } from "../words/common.js";
+import { budgetSpentText } from "../words/money.js";
+import { SYSTEM } from "../words/system.js";
 
 const AMOUNT = /^\d{0,7}(?:[.,]\d{0,6})?$/;
 
@@ -22,7 +24,7 @@ export class Budget {
   async refresh() {
     const [budget, error] = await this.#api.budget().then((found) => [found, null], (reason) => [null, reason]);
     this.#root.hidden = false;
-    if (budget === null) return this.#tell(`The budget can't be read. ${error.message}`);
+    if (budget === null) return this.#tell(SYSTEM.budgetUnreadable(error.message));
     this.#showSpent(budget);
     if (!this.#root.contains(document.activeElement)) this.#fill(budget);
   }
@@ -31,17 +33,17 @@ export class Budget {
     const limits = {};
     for (const name of ["day", "month"]) {
       const text = part(this.#root, name).value.trim();
-      if (!AMOUNT.test(text)) return this.#tell("Enter an amount like 2.50, or nothing for no limit.", name);
+      if (!AMOUNT.test(text)) return this.#tell(SYSTEM.amountWanted, name);
       limits[`${name}_usd`] = text === "" ? null : Number(text.replace(",", "."));
     }
     if (this.#busy) return;
     this.#busy = true;
     const [budget, error] = await this.#api.setBudget(limits).then((found) => [found, null], (reason) => [null, reason]);
     this.#busy = false;
-    if (budget === null) return this.#tell(`Not saved. ${error.message}`, error.field?.replace("_usd", ""));
+    if (budget === null) return this.#tell(COMMON.notSaved(error.message), error.field?.replace("_usd", ""));
     this.#showSpent(budget);
     this.#fill(budget);
-    this.#tell("Saved.");
+    this.#tell(COMMON.saved);
   }
 
   #fill({ day_usd: day, month_usd: month }) {
@@ -49,8 +51,8 @@ export class Budget {
     part(this.#root, "month").value = month ?? "";
   }
 
-  #showSpent({ day, month }) {
-    setText(part(this.#root, "spent"), `${spentText("Today", day)} ${spentText("This month", month)}`);
+  #showSpent(budget) {
+    setText(part(this.#root, "spent"), budgetSpentText(budget));
   }
 
   #tell(words, field = null) {

@@ -1,14 +1,14 @@
 /** The chat: the list of threads, and the open one beside it. */
 
 import { fromTemplate, part } from "../dom.js";
-import { budgetText } from "../money.js";
+import { CHAT } from "../words/chat.js";
+import { budgetText } from "../words/money.js";
 import { takeWords } from "../outbox.js";
 import { addressOf, placeOf, readRoute } from "../route.js";
 import { Conversation } from "./conversation.js";
 import { JobLines } from "./job-lines.js";
 import { troubleText } from "./notice.js";
 import { ThreadList } from "./thread-list.js";
-import { UNTITLED } from "./thread-row.js";
 
 const NARROW = matchMedia("(max-width: 719px)");
 const TOUCH = matchMedia("(pointer: coarse)");
@@ -120,7 +120,7 @@ export default class ChatView {
 
   #title() {
     const { threadId, blank } = this.#conversation;
-    const title = this.list.find(threadId)?.title || (blank ? UNTITLED : "");
+    const title = this.list.find(threadId)?.title || (blank ? CHAT.untitled : "");
     this.root.dispatchEvent(new CustomEvent("titled", { detail: title }));
   }
 
@@ -130,7 +130,7 @@ export default class ChatView {
       const known = blank ? threadId : this.list.findBlank()?.id;
       this.#push(addressOf(known ?? (await this.#session.api.createThread()).id));
     } catch (error) {
-      notice.tell(`No new conversation was made. ${error.message}`);
+      notice.tell(CHAT.notBegun(error.message));
     }
   }
 

@@ -2,9 +2,11 @@
 
 import { part, setText } from "../dom.js";
 import { tab } from "../storage.js";
+import { CHAT } from "../words/chat.js";
+import { COMMON } from "../words/common.js";
 import { Attach } from "./attach.js";
 
-const LABELS = { idle: "Send", running: "Stop", stopping: "Stopping…" };
+const LABELS = { idle: CHAT.send, running: COMMON.stop, stopping: COMMON.stopping };
 
 /** Fires "send" with `{text, files}`; "refused" with why that is not possible, or why a file is not taken; "stop". */
 export class Composer extends EventTarget {
@@ -78,7 +80,7 @@ export class Composer extends EventTarget {
 
   #send() {
     const text = this.#input.value.trim();
-    if (text === "" && !this.#attach.empty) this.#refuse("Write a few words to go with it.");
+    if (text === "" && !this.#attach.empty) this.#refuse(CHAT.fewWords);
     if (text === "") return;
     const files = this.#attach.empty ? [] : this.#attach.take();
     this.#input.value = "";

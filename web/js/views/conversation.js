@@ -2,7 +2,9 @@
 
 import { copyCode } from "../clipboard.js";
 import { fromTemplate, part, setText } from "../dom.js";
-import { modelText } from "../model-words.js";
+import { CHAT } from "../words/chat.js";
+import { COMMON } from "../words/common.js";
+import { modelText } from "../words/model.js";
 import { Branching } from "./branching.js";
 import { ChatLog } from "./chat-log.js";
 import { Composer } from "./composer.js";
@@ -133,9 +135,9 @@ export class Conversation {
     this.introduction.addEventListener("example", ({ detail }) => this.composer.fill(detail));
     this.delivery.addEventListener("sent", () => this.#refresh());
     this.branching.addEventListener("go", ({ detail }) => this.#fire("go", detail));
-    this.branching.addEventListener("trouble", ({ detail }) => this.notice.tell(`No new conversation was made. ${detail.message}`));
+    this.branching.addEventListener("trouble", ({ detail }) => this.notice.tell(CHAT.notBegun(detail.message)));
     this.loader.addEventListener("trouble", ({ detail }) => this.#fire("trouble", detail));
-    this.reading.addEventListener("trouble", ({ detail }) => this.notice.tell(`Earlier messages can't be read. ${detail.message}`));
+    this.reading.addEventListener("trouble", ({ detail }) => this.notice.tell(CHAT.earlierUnreadable(detail.message)));
     this.root.addEventListener("more", ({ detail }) => this.branching.menu(detail, this.#threadId));
     this.root.addEventListener("answer", ({ detail }) => detail.settle(this.#session.api));
     part(this.root, "instead").addEventListener("click", () => this.#fire("new"));
@@ -165,7 +167,7 @@ export class Conversation {
   async #stop() {
     this.#stopping = true;
     this.#refresh();
-    const stopped = await this.#session.api.stop(this.#threadId, { waiting: !this.log.running }).catch((error) => this.notice.tell(`Not stopped. ${error.message}`));
+    const stopped = await this.#session.api.stop(this.#threadId, { waiting: !this.log.running }).catch((error) => this.notice.tell(COMMON.notStopped(error.message)));
     if (stopped && stopped.status !== "idle") return;
     this.#stopping = false;
     this.#refresh();

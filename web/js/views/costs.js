@@ -1,8 +1,9 @@
 /** What some days cost: a sentence, and one bar for each day, from a zero line. */
 
 import { part, setText } from "../dom.js";
-import { costText, dollars } from "../money.js";
-import { dayName } from "../times.js";
+import { costText, dayCostText, dollars } from "../words/money.js";
+import { SYSTEM } from "../words/system.js";
+import { dayName } from "../words/times.js";
 
 const DAYS = 14;
 
@@ -18,7 +19,7 @@ export class Costs {
 
   async refresh() {
     const [report, error] = await this.#api.usage(DAYS).then((found) => [found, null], (reason) => [null, reason]);
-    if (report === null) return this.#tell(`The costs can't be read. ${error.message}`);
+    if (report === null) return this.#tell(SYSTEM.costsUnreadable(error.message));
     this.#show(report.by_day);
     this.#tell(costText(report.totals));
   }
@@ -33,14 +34,13 @@ export class Costs {
     if (most === 0) return;
     part(this.#root, "days").replaceChildren(...days.map((day) => dayNode(day, (day.cost_usd ?? 0) / most)));
     setText(part(this.#root, "first"), dayName(days[0].day));
-    setText(part(this.#root, "most"), `at most ${dollars(most)} a day`);
+    setText(part(this.#root, "most"), SYSTEM.mostADay(dollars(most)));
   }
 }
 
 function dayNode(day, share) {
   const [node, bar, words] = ["li", "span", "span"].map((tag) => document.createElement(tag));
-  const name = dayName(day.day);
-  node.title = `${name}: ${costText(day)}`;
+  node.title = dayCostText(day);
   bar.className = "day-bar";
   bar.style.setProperty("height", `${Math.round(share * 100)}%`);
   words.className = "unseen";

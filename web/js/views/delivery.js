@@ -3,6 +3,8 @@
 import { namedFile } from "../attaching.js";
 import { randomKey } from "../dom.js";
 import { lettersTo, putLetter, removeLetter } from "../outbox.js";
+import { CHAT } from "../words/chat.js";
+import { sentences } from "../words/language.js";
 import { countdown } from "./notice.js";
 
 /** Fires "sent" when the gateway has one more. */
@@ -37,7 +39,7 @@ export class Delivery extends EventTarget {
       const turn = this.#log.write(key, text, files.map(namedFile));
       this.#open.add(turn);
       if (reason !== null) turn.unsent(reason);
-      else if (files.length > 0) turn.unsent("The page was left before its files had arrived.");
+      else if (files.length > 0) turn.unsent(CHAT.filesNotArrived);
       else this.send(turn, to);
     }
   }
@@ -77,7 +79,7 @@ export class Delivery extends EventTarget {
 
   #later(turn, { threadId }, { message, retryAfter }) {
     const until = performance.now() + retryAfter * 1000;
-    const say = () => turn.unsent(`${message} ${countdown(until)}`);
+    const say = () => turn.unsent(sentences([message, countdown(until)]));
     const timer = setInterval(() => {
       const waiting = turn.state === "unsent" && turn.root.isConnected;
       if (waiting && performance.now() < until) return say();

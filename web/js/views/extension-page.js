@@ -1,7 +1,9 @@
 /** One extension: looked at, installed, given what it needs, tested, enabled. */
 
-import { extensionWhere, toolsText } from "../extension-words.js";
+import { COMMON } from "../words/common.js";
+import { EXTENSIONS, extensionWhere } from "../words/extensions.js";
 import { toolsAddress } from "../tools-route.js";
+import { TOOLS } from "../words/tools.js";
 import { extensionActs } from "./extension-possible.js";
 import { ExtensionSheet } from "./extension-sheet.js";
 import { ToolPage, unreadable } from "./tool-page.js";
@@ -19,7 +21,7 @@ export class ExtensionPage extends ToolPage {
 
   /** @param {import("../extensions-api.js").ExtensionsApi} api */
   constructor(api, { name }) {
-    super("This extension", "Extension");
+    super(EXTENSIONS.about, EXTENSIONS.title);
     [this.title, this.name, this.#api] = [name, name, api];
     this.#sheet.secrets.addEventListener("enter", ({ detail }) => this.#authenticate(detail));
     this.#sheet.settings.addEventListener("save", ({ detail }) => this.#configure(detail));
@@ -65,9 +67,9 @@ export class ExtensionPage extends ToolPage {
   }
 
   #showError() {
-    const away = { label: "All tools", act: () => this.fire("go", toolsAddress()), primary: true };
-    const again = { label: "Try again", act: () => this.#read(), primary: true };
-    this.show({ where: "Extension", acts: [this.#error.status === 404 ? away : again], content: unreadable(this.#error.message) });
+    const away = { label: TOOLS.all, act: () => this.fire("go", toolsAddress()), primary: true };
+    const again = { label: COMMON.tryAgain, act: () => this.#read(), primary: true };
+    this.show({ where: EXTENSIONS.title, acts: [this.#error.status === 404 ? away : again], content: unreadable(this.#error.message) });
   }
 
   // What can be done
@@ -75,10 +77,10 @@ export class ExtensionPage extends ToolPage {
   get #doable() {
     const { name } = this;
     return {
-      install: () => this.#change("Not installed.", () => this.#api.install({ name, registry: this.#extension.registry })),
-      enable: () => this.#change("Not enabled.", () => this.#api.enable(name, null)),
+      install: () => this.#change(TOOLS.notInstalled, () => this.#api.install({ name, registry: this.#extension.registry })),
+      enable: () => this.#change(TOOLS.notEnabled, () => this.#api.enable(name, null)),
       confirm: () => this.#confirm(),
-      disable: () => this.#change("Not disabled.", () => this.#api.disable(name)),
+      disable: () => this.#change(TOOLS.notDisabled, () => this.#api.disable(name)),
       test: () => this.#test(),
       remove: () => this.head.ask("extension-remove", () => this.#remove()),
     };
@@ -97,14 +99,14 @@ export class ExtensionPage extends ToolPage {
   // What is confirmed is what stands on the page: the hash of just that is sent.
   #confirm() {
     const { confirm } = this.#extension.command;
-    this.head.ask("extension-confirm", () => this.#change("Not enabled.", () => this.#api.enable(this.name, confirm)));
+    this.head.ask("extension-confirm", () => this.#change(TOOLS.notEnabled, () => this.#api.enable(this.name, confirm)));
   }
 
   #remove() {
-    return this.attempt("Not removed.", async () => {
+    return this.attempt(TOOLS.notRemoved, async () => {
       await this.#api.remove(this.name);
       this.head.answered();
-      this.tell(`Removed “${this.#extension.title}”, with its token and its settings.`);
+      this.tell(EXTENSIONS.removed(this.#extension.title));
       this.fire("changed");
       if (this.#extension.registry === "pasted") this.fire("replace", toolsAddress());
       else await this.#read();
@@ -112,26 +114,26 @@ export class ExtensionPage extends ToolPage {
   }
 
   #test() {
-    return this.attempt("Not tested.", async () => {
-      this.say((this.#line = "Testing: it is started, and asked for its tools…"));
+    return this.attempt(EXTENSIONS.notTested, async () => {
+      this.say((this.#line = EXTENSIONS.testing));
       const [reply, error] = await this.#api.test(this.name).then((found) => [found, null], (reason) => [null, reason]);
       const problem = error ?? reply.error;
-      this.say((this.#line = problem ? `It does not work. ${problem.message}` : `It works: ${toolsText(reply.tools)}`));
+      this.say((this.#line = problem ? EXTENSIONS.doesNotWork(problem.message) : EXTENSIONS.works(reply.tools)));
       await this.#read();
     });
   }
 
   async #authenticate(secrets) {
     const [item, error] = await this.#api.authenticate(this.name, secrets).then((found) => [found, null], (reason) => [null, reason]);
-    if (error !== null) this.#sheet.secrets.tell(`Not kept. ${error.message}`, { wrong: true });
-    else this.#sheet.secrets.tell(item.authenticated ? "It was taken." : `It is kept, but could not be checked yet. ${item.error?.message ?? ""}`);
+    if (error !== null) this.#sheet.secrets.tell(EXTENSIONS.notKept(error.message), { wrong: true });
+    else this.#sheet.secrets.tell(item.authenticated ? EXTENSIONS.tokenTaken : EXTENSIONS.tokenUnchecked(item.error?.message));
     this.fire("changed");
     await this.#read();
   }
 
   async #configure(settings) {
     const error = await this.#api.configure(this.name, settings).then(() => null, (reason) => reason);
-    this.#sheet.settings.tell(error === null ? "Saved." : `Not saved. ${error.message}`, error?.field ?? null);
+    this.#sheet.settings.tell(error === null ? COMMON.saved : COMMON.notSaved(error.message), error?.field ?? null);
     if (error !== null) return;
     this.fire("changed");
     await this.#read();

@@ -1,5 +1,9 @@
 /** What can be done with an extension, the next thing first. Where that is a form of the page, no act is the primary one. */
 
+import { COMMON } from "../words/common.js";
+import { EXTENSIONS } from "../words/extensions.js";
+import { TOOLS } from "../words/tools.js";
+
 const FORMS = new Set(["needs_token", "needs_settings"]);
 
 /**
@@ -8,17 +12,17 @@ const FORMS = new Set(["needs_token", "needs_settings"]);
  * @returns {(import("./page-head.js").Act|import("./page-head.js").Menu)[]}
  */
 export function extensionActs({ state }, acts) {
-  if (state === undefined) return [{ label: "Install", act: acts.install, primary: true }];
-  if (state === "installing") return [{ label: "Give up", act: acts.remove, primary: true }];
-  const more = { label: "More", items: [{ label: "Remove", act: acts.remove }] };
+  if (state === undefined) return [{ label: TOOLS.install, act: acts.install, primary: true }];
+  if (state === "installing") return [{ label: EXTENSIONS.giveUp, act: acts.remove, primary: true }];
+  const more = { label: COMMON.more, items: [{ label: COMMON.remove, act: acts.remove }] };
   const [first, ...rest] = possible(state, acts);
   return [{ ...first, primary: !FORMS.has(state) }, ...rest, more];
 }
 
 function possible(state, acts) {
-  if (state === "unconfirmed") return [{ label: "Enable", act: acts.confirm }];
-  if (state === "disabled") return [{ label: "Enable", act: acts.enable }];
-  if (state === "install_failed") return [{ label: "Try again", act: acts.enable }];
-  if (FORMS.has(state)) return [{ label: "Disable", act: acts.disable }];
-  return [{ label: "Test", act: acts.test }, { label: "Disable", act: acts.disable }];
+  if (state === "unconfirmed") return [{ label: TOOLS.enable, act: acts.confirm }];
+  if (state === "disabled") return [{ label: TOOLS.enable, act: acts.enable }];
+  if (state === "install_failed") return [{ label: COMMON.tryAgain, act: acts.enable }];
+  if (FORMS.has(state)) return [{ label: TOOLS.disable, act: acts.disable }];
+  return [{ label: EXTENSIONS.test, act: acts.test }, { label: TOOLS.disable, act: acts.disable }];
 }

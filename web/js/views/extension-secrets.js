@@ -2,6 +2,7 @@
 
 import { fromTemplate, part, setText, showText } from "../dom.js";
 import { safeAddress } from "../markdown-inline.js";
+import { EXTENSIONS } from "../words/extensions.js";
 
 /** Fires "enter" with the secrets by name. */
 export class ExtensionSecrets extends EventTarget {
@@ -41,12 +42,12 @@ export class ExtensionSecrets extends EventTarget {
       part(this.#root, "fields").append(this.#fields.get(name));
     }
     const node = this.#fields.get(name);
-    setText(part(node, "title"), required ? title : `${title} (optional)`);
-    part(node, "text").placeholder = set ? "One is kept; a new one replaces it" : (hint ?? "");
+    setText(part(node, "title"), required ? title : EXTENSIONS.optional(title));
+    part(node, "text").placeholder = set ? EXTENSIONS.keptReplaceable : (hint ?? "");
     const address = safeAddress(url ?? "");
     part(node, "where").hidden = address === null;
     if (address !== null) part(node, "where").href = address;
-    showText(part(node, "kept"), set ? "One is kept." : "");
+    showText(part(node, "kept"), set ? EXTENSIONS.kept : "");
   }
 
   // The texts leave the page's fields at once.
@@ -57,8 +58,8 @@ export class ExtensionSecrets extends EventTarget {
       if (input.value.trim() !== "") secrets[name] = input.value.trim();
       input.value = "";
     }
-    if (Object.keys(secrets).length === 0) return this.tell("Enter the token first.", { wrong: true });
-    this.tell("Trying it…");
+    if (Object.keys(secrets).length === 0) return this.tell(EXTENSIONS.tokenFirst, { wrong: true });
+    this.tell(EXTENSIONS.trying);
     this.dispatchEvent(new CustomEvent("enter", { detail: secrets }));
   }
 }

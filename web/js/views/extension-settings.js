@@ -1,8 +1,8 @@
 /** The settings of an extension, a field for each. */
 
 import { fromTemplate, part, setText, showText } from "../dom.js";
+import { EXTENSIONS } from "../words/extensions.js";
 
-const PLACEHOLDERS = { url: "https://…", folder: "/home/…", folders: "/home/…:/srv/…", file: "/home/…" };
 
 /** Fires "save" with the settings that were changed, by name. */
 export class ExtensionSettings extends EventTarget {
@@ -41,9 +41,9 @@ export class ExtensionSettings extends EventTarget {
     }
     const node = this.#fields.get(name);
     const input = part(node, "text");
-    setText(part(node, "title"), required || usual ? title : `${title} (optional)`);
-    input.placeholder = usual ?? PLACEHOLDERS[kind] ?? "";
-    showText(part(node, "help"), help ?? (kind === "folders" ? "Several are written with “:” between them." : ""));
+    setText(part(node, "title"), required || usual ? title : EXTENSIONS.optional(title));
+    input.placeholder = usual ?? EXTENSIONS.placeholders[kind] ?? "";
+    showText(part(node, "help"), help ?? (kind === "folders" ? EXTENSIONS.severalFolders : ""));
     const untouched = input.value === (this.#values.get(name) ?? "");
     this.#values.set(name, value ?? "");
     if (untouched) input.value = value ?? "";
@@ -52,8 +52,8 @@ export class ExtensionSettings extends EventTarget {
   #submit() {
     const texts = [...this.#fields].map(([name, node]) => [name, part(node, "text").value.trim()]);
     const changed = texts.filter(([name, text]) => text !== this.#values.get(name));
-    if (changed.length === 0) return this.tell("Nothing was changed.");
-    this.tell("Saving…");
+    if (changed.length === 0) return this.tell(EXTENSIONS.nothingChanged);
+    this.tell(EXTENSIONS.saving);
     this.dispatchEvent(new CustomEvent("save", { detail: Object.fromEntries(changed) }));
   }
 }

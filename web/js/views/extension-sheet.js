@@ -1,7 +1,7 @@
 /** An extension to look at: what is run or reached and what it may do first, then what it needs, then its tools. */
 
 import { fromTemplate, part, setText, showText } from "../dom.js";
-import { extensionSentence, foldersText, givenText, hostsText, runText, sandboxText, toolsText } from "../extension-words.js";
+import { EXTENSIONS, extensionSentence, foldersText, givenText, hostsText, runText, sandboxText, toolsText } from "../words/extensions.js";
 import { safeAddress } from "../markdown-inline.js";
 import { ExtensionSecrets } from "./extension-secrets.js";
 import { ExtensionSettings } from "./extension-settings.js";
@@ -47,7 +47,7 @@ export class ExtensionSheet {
   // Before it is installed: what it will ask for.
   #wanted({ state, secrets, settings }) {
     const wanted = [...secrets, ...settings.filter(({ default: usual }) => usual === null)].filter(({ required }) => required);
-    showText(part(this.root, "wanted"), state === undefined && wanted.length > 0 ? `After that it needs from you: ${wanted.map(({ title }) => title).join(", ")}.` : "");
+    showText(part(this.root, "wanted"), state === undefined && wanted.length > 0 ? EXTENSIONS.wanted(wanted.map(({ title }) => title)) : "");
   }
 
   #showTools(tools) {
@@ -64,7 +64,7 @@ export class ExtensionSheet {
 function toolNode({ title, description, asks }) {
   const node = fromTemplate("extension-tool");
   setText(part(node, "title"), title);
-  setText(part(node, "asks"), asks ? "asks you" : "");
-  setText(part(node, "description"), description || "It says nothing of what it does.");
+  setText(part(node, "asks"), asks ? EXTENSIONS.asks : "");
+  setText(part(node, "description"), description || EXTENSIONS.noDescription);
   return node;
 }

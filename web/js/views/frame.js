@@ -3,6 +3,7 @@
 import { fromTemplate, part, setText, showText } from "../dom.js";
 import { PLACES, viewOf } from "../places.js";
 import { addressOf, placeOf } from "../route.js";
+import { COMMON } from "../words/common.js";
 import { showOnKey } from "./shortcuts.js";
 
 /** Fires "titled" on its root with what is open. */
@@ -140,7 +141,7 @@ export class Frame {
     const { all } = this.#session.approvals;
     const link = this.#links.get("chat");
     showText(part(link, "count"), all.length === 0 ? "" : String(all.length));
-    setText(part(link, "told"), all.length === 0 ? "" : all.length === 1 ? ", 1 waits for your answer" : `, ${all.length} wait for your answer`);
+    setText(part(link, "told"), all.length === 0 ? "" : COMMON.answersWanted(all.length));
     if (all.length > 0) link.setAttribute("href", addressOf(all[0].thread_id, all[0].message_id));
   }
 }

@@ -1,11 +1,8 @@
 /** What an empty thread shows: who is here, and three things to try. */
 
 import { fromTemplate, part, setText } from "../dom.js";
+import { CHAT } from "../words/chat.js";
 import { ModelCard } from "./model-card.js";
-
-const NO_MODEL =
-  "No language model is connected yet, so I can't converse, but I can already look after your notes and this machine.";
-const WITH_MODEL = "I can answer questions, and look after your notes and this machine.";
 
 /** Fires "example" with the text of the one that was chosen. */
 export class Introduction extends EventTarget {
@@ -25,7 +22,7 @@ export class Introduction extends EventTarget {
   /** Stands at the end of *parent*; says what the status says now. */
   showIn(parent) {
     const { host, model } = this.#session.status;
-    setText(part(this.#root, "introduction"), `Hello. I'm IronClaw on ${host}. ${model.state === "none" ? NO_MODEL : WITH_MODEL}`);
+    setText(part(this.#root, "introduction"), CHAT.introduction(host, model.state !== "none"));
     if (!this.#root.isConnected) parent.append(this.#root);
     if (model.state === "none" && !this.#card.root.isConnected) this.#offer();
   }

@@ -1,6 +1,7 @@
 /** What can be done with a job, and what is said when it can't. */
 
 import { saveReply } from "../download.js";
+import { COMMON } from "../words/common.js";
 
 /** Fires "changed"; "go" with the id of a job to be opened, null: this one is gone; "told" with a text. */
 export class JobActs extends EventTarget {
@@ -20,31 +21,31 @@ export class JobActs extends EventTarget {
     if (this.stopping) return;
     this.stopping = true;
     this.#fire("changed", null);
-    await this.#attempt("Not stopped.", () => this.#api.stop(this.#id));
+    await this.#attempt(COMMON.notStopped, () => this.#api.stop(this.#id));
     this.stopping = false;
     this.#fire("changed", null);
   }
 
   restart() {
-    return this.#attempt("Not started.", async () => this.#fire("go", (await this.#api.restart(this.#id)).id));
+    return this.#attempt(COMMON.notStarted, async () => this.#fire("go", (await this.#api.restart(this.#id)).id));
   }
 
   delete() {
-    return this.#attempt("Not deleted.", async () => {
+    return this.#attempt(COMMON.notDeleted, async () => {
       await this.#api.delete(this.#id);
       this.#fire("go", null);
     });
   }
 
   download() {
-    return this.#attempt("Not downloaded.", async () => saveReply(await this.#api.output(this.#id), `${this.#id}.log`));
+    return this.#attempt(COMMON.notDownloaded, async () => saveReply(await this.#api.output(this.#id), `${this.#id}.log`));
   }
 
   async #attempt(failed, act) {
     try {
       await act();
     } catch (error) {
-      this.#fire("told", `${failed} ${error.message}`);
+      this.#fire("told", failed(error.message));
     }
   }
 

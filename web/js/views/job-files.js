@@ -3,8 +3,10 @@
 import { saveReply } from "../download.js";
 import { fromTemplate, part, setText, showText, timeNode } from "../dom.js";
 import { jobFilesAddress } from "../jobs-route.js";
-import { sizeText } from "../sizes.js";
-import { shortTime } from "../times.js";
+import { COMMON } from "../words/common.js";
+import { JOBS } from "../words/jobs.js";
+import { sizeText } from "../words/sizes.js";
+import { shortTime } from "../words/times.js";
 
 export class JobFiles {
   #root;
@@ -36,16 +38,16 @@ export class JobFiles {
     const run = (this.#run += 1);
     const [list, error] = await this.#api.files(this.#id, this.#path).then((found) => [found, null], (reason) => [null, reason]);
     if (run !== this.#run) return;
-    if (list === null) return this.#tell(`The files can't be read. ${error.message}`);
+    if (list === null) return this.#tell(JOBS.filesUnreadable(error.message));
     part(this.#root, "entries").replaceChildren(...list.entries.map((entry) => this.#entry(entry)));
-    if (list.truncated) this.#tell(`There are more than these ${list.entries.length.toLocaleString("en")}.`);
-    else this.#tell(list.entries.length === 0 ? "There are no files." : "");
+    if (list.truncated) this.#tell(JOBS.moreFiles(list.entries.length));
+    else this.#tell(list.entries.length === 0 ? JOBS.noFiles : "");
   }
 
   #crumbs() {
     const names = this.#path === "" ? [] : this.#path.split("/");
     const links = names.map((name, index) => link(jobFilesAddress(this.#id, names.slice(0, index + 1).join("/")), name));
-    const all = names.length === 0 ? [] : [link(jobFilesAddress(this.#id), "All files"), ...links].flatMap((node) => [node, " / "]).slice(0, -1);
+    const all = names.length === 0 ? [] : [link(jobFilesAddress(this.#id), JOBS.allFiles), ...links].flatMap((node) => [node, " / "]).slice(0, -1);
     part(this.#root, "path").replaceChildren(...all);
     part(this.#root, "path").hidden = names.length === 0;
   }
@@ -57,7 +59,7 @@ export class JobFiles {
     setText(part(row, "size"), isFolder ? "" : sizeText(size));
     part(row, "time").append(timeNode(time, shortTime(time)));
     save.classList.toggle("folder", isFolder);
-    save.setAttribute("aria-label", `Download ${name}`);
+    save.setAttribute("aria-label", COMMON.download(name));
     save.addEventListener("click", () => this.#save(name, path));
     if (isFolder) way.setAttribute("href", jobFilesAddress(this.#id, path));
     else if (this.#browseUrl) lookAt(way, this.#browseUrl + path.split("/").map(encodeURIComponent).join("/"));
@@ -68,7 +70,7 @@ export class JobFiles {
     try {
       await saveReply(await this.#api.file(this.#id, path), name);
     } catch (error) {
-      this.#tell(`Not downloaded. ${error.message}`);
+      this.#tell(COMMON.notDownloaded(error.message));
     }
   }
 

@@ -2,11 +2,13 @@
 
 import { part, setText, showText } from "../dom.js";
 import { tab } from "../storage.js";
+import { COMMON } from "../words/common.js";
+import { JOBS } from "../words/jobs.js";
 import { fitToText } from "./composer.js";
 
 const DRAFT = "job-draft";
 const FIELDS = { command: "command", prompt: "command", timeout_seconds: "minutes", memory_mb: "memory" };
-const NUMBERS = { minutes: "Enter the minutes that it may take, like 10, or nothing.", memory: "Enter megabytes, like 256, or nothing." };
+const NUMBERS = { minutes: JOBS.minutesWanted, memory: JOBS.megabytesWanted };
 
 /** Fires "launched" with the new job. */
 export class JobLaunch extends EventTarget {
@@ -59,21 +61,21 @@ export class JobLaunch extends EventTarget {
 
   #ask() {
     const task = part(this.#root, "kind").value === "prompt";
-    this.#input.placeholder = task ? "What is to be done" : "A shell command";
-    this.#input.setAttribute("aria-label", task ? "Task" : "Command");
+    this.#input.placeholder = task ? JOBS.whatToDo : JOBS.shellCommand;
+    this.#input.setAttribute("aria-label", task ? JOBS.task : JOBS.command);
     this.#input.classList.toggle("in-words", task);
   }
 
   async #launch() {
     const text = this.#input.value.trim();
-    if (text === "") return this.#tell("Enter what is to be run.", "command");
+    if (text === "") return this.#tell(JOBS.commandFirst, "command");
     const wish = this.#wish(text);
     if (wish === null || this.#busy) return;
     this.#busy = true;
     this.#tell("");
     const [job, error] = await this.#api.launch(wish).then((made) => [made, null], (reason) => [null, reason]);
     this.#busy = false;
-    if (job === null) return this.#tell(`Not started. ${error.message}`, FIELDS[error.field]);
+    if (job === null) return this.#tell(COMMON.notStarted(error.message), FIELDS[error.field]);
     this.#input.value = "";
     this.#changed();
     this.dispatchEvent(new CustomEvent("launched", { detail: job }));

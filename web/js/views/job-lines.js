@@ -2,7 +2,7 @@
 
 import { setText } from "../dom.js";
 import { jobAddress } from "../jobs-route.js";
-import { outcomeText } from "../jobs-words.js";
+import { lineText } from "../words/jobs.js";
 
 const MOST = 200;
 
@@ -44,7 +44,7 @@ export class JobLines {
       const link = line.querySelector("[data-part=job]");
       link.hidden = false;
       link.setAttribute("href", jobAddress(job.id));
-      setText(link, ["Job", outcomeText(job), job.status === "running" ? job.last_line : ""].filter(Boolean).join(" · "));
+      setText(link, lineText(job));
     }
   }
 

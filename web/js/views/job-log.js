@@ -1,7 +1,7 @@
 /** What a job prints, as it comes; its end is followed unless its reader goes up, and then nothing moves. */
 
 import { arrange, part, showText } from "../dom.js";
-import { hasEnded } from "../jobs-words.js";
+import { hasEnded, JOBS } from "../words/jobs.js";
 import { OutputPieces } from "../output-pieces.js";
 import { ScrollFollower } from "../scroll.js";
 import { tab } from "../storage.js";
@@ -9,7 +9,7 @@ import { EventStream } from "../stream.js";
 import { troubleText } from "./notice.js";
 
 const AHEAD = 1000; // pixels from an edge at which what lies behind it is brought
-const EMPTY = { pending: "It waits for its turn.", running: "Nothing has been printed yet." };
+const EMPTY = { pending: JOBS.printsLater, running: JOBS.printsNothingYet };
 
 /** Fires "ended" with how the job ended; "trouble" with what to say, null: none; "gone" when there is no such job. */
 export class JobLog extends EventTarget {
@@ -66,7 +66,7 @@ export class JobLog extends EventTarget {
   /** Says why there is nothing to read. */
   show({ status }) {
     const empty = this.#pieces.empty && this.#waiting.length === 0;
-    showText(part(this.#root, "none"), !empty || (hasEnded(status) && !this.#over) ? "" : EMPTY[status] ?? "It has printed nothing.");
+    showText(part(this.#root, "none"), !empty || (hasEnded(status) && !this.#over) ? "" : EMPTY[status] ?? JOBS.printedNothing);
   }
 
   #listen() {

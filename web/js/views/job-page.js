@@ -2,9 +2,11 @@
 
 import { fromTemplate, part, setText, showText, timeNode } from "../dom.js";
 import { jobAddress, jobFilesAddress } from "../jobs-route.js";
-import { factTexts, hasEnded, stateText } from "../jobs-words.js";
+import { COMMON } from "../words/common.js";
+import { factTexts, hasEnded, JOBS, stateText } from "../words/jobs.js";
 import { addressOf } from "../route.js";
-import { dayAndTime } from "../times.js";
+import { furtherFacts } from "../words/language.js";
+import { dayAndTime } from "../words/times.js";
 import { JobActs } from "./job-acts.js";
 import { JobFiles } from "./job-files.js";
 import { JobLog } from "./job-log.js";
@@ -24,7 +26,7 @@ export class JobPage {
     this.#api = api;
     this.#book = book;
     this.id = id;
-    this.head = new PageHead(part(this.root, "head"), "This job");
+    this.head = new PageHead(part(this.root, "head"), JOBS.about);
     this.acts = new JobActs(api, id);
     this.log = new JobLog(this.root, api, id);
     this.#files = new JobFiles(part(this.root, "files"), api, id);
@@ -64,8 +66,8 @@ export class JobPage {
     const job = this.#job;
     if (job === undefined) return;
     this.root.dataset.state = job.status;
-    setText(part(this.root, "state"), this.acts.stopping && !hasEnded(job.status) ? "Stopping" : stateText(job));
-    setText(part(this.root, "facts"), factTexts(job).map((text) => ` · ${text}`).join(""));
+    setText(part(this.root, "state"), this.acts.stopping && !hasEnded(job.status) ? JOBS.stoppingState : stateText(job));
+    setText(part(this.root, "facts"), furtherFacts(factTexts(job)));
     this.#since(new Date(job.started_at ?? job.created_at));
     showText(part(this.root, "detail"), job.reason === "exit_code" ? "" : job.detail);
     setText(part(this.root, "given"), job.command ?? job.prompt ?? "");
@@ -103,7 +105,7 @@ export class JobPage {
       this.#fire("named", null);
     } catch (error) {
       if (error.status === 404) this.#gone();
-      else this.#fire("told", `The job can't be read. ${error.message}`);
+      else this.#fire("told", JOBS.unreadable(error.message));
     }
   }
 
@@ -133,16 +135,16 @@ export class JobPage {
   }
 
   #possible({ status }) {
-    const more = [{ label: "Download the output", act: () => this.acts.download() }];
-    if (!hasEnded(status)) return [this.#stop, { label: "More", items: more }];
+    const more = [{ label: JOBS.downloadOutput, act: () => this.acts.download() }];
+    if (!hasEnded(status)) return [this.#stop, { label: COMMON.more, items: more }];
     return [
-      { label: "Run again", act: () => this.acts.restart(), primary: true },
-      { label: "More", items: [...more, { label: "Delete", act: () => this.head.ask("job-delete", () => this.acts.delete()) }] },
+      { label: JOBS.runAgain, act: () => this.acts.restart(), primary: true },
+      { label: COMMON.more, items: [...more, { label: COMMON.delete, act: () => this.head.ask("job-delete", () => this.acts.delete()) }] },
     ];
   }
 
   get #stop() {
-    return this.acts.stopping ? { label: "Stopping…", act: () => {}, primary: true } : { label: "Stop", act: () => this.acts.stop(), primary: true };
+    return this.acts.stopping ? { label: COMMON.stopping, act: () => {}, primary: true } : { label: COMMON.stop, act: () => this.acts.stop(), primary: true };
   }
 
   #fire(name, detail) {

@@ -2,8 +2,8 @@
 
 import { fromTemplate, part, setText, showText, timeNode } from "../dom.js";
 import { jobAddress } from "../jobs-route.js";
-import { lastedText, stateText } from "../jobs-words.js";
-import { shortTime } from "../times.js";
+import { lastedText, stateText } from "../words/jobs.js";
+import { shortTime } from "../words/times.js";
 
 export class JobRow {
   constructor() {

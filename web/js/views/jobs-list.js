@@ -1,6 +1,7 @@
 /** The table of jobs, the newest first: read once, then moved on by events. Older ones come when they are asked for. */
 
 import { arrange, part, setText } from "../dom.js";
+import { JOBS } from "../words/jobs.js";
 import { JobRow } from "./job-row.js";
 import { ScrollPlace } from "./scroll-place.js";
 
@@ -73,7 +74,7 @@ export class JobsList {
   }
 
   #fail(error) {
-    setText(part(this.#root, "failed-text"), `The jobs can't be read. ${error.message}`);
+    setText(part(this.#root, "failed-text"), JOBS.listUnreadable(error.message));
     this.#become("failed");
   }
 

@@ -4,6 +4,7 @@ import { fromTemplate, part } from "../dom.js";
 import { JobBook } from "../job-book.js";
 import { JobsApi } from "../jobs-api.js";
 import { jobAddress, readJobRoute } from "../jobs-route.js";
+import { COMMON } from "../words/common.js";
 import { JobLaunch } from "./job-launch.js";
 import { JobPage } from "./job-page.js";
 import { JobsList } from "./jobs-list.js";
@@ -92,7 +93,7 @@ export default class JobsView {
   }
 
   #titled() {
-    this.root.dispatchEvent(new CustomEvent("titled", { detail: this.#page?.title || "Jobs" }));
+    this.root.dispatchEvent(new CustomEvent("titled", { detail: this.#page?.title || COMMON.jobs }));
   }
 
   #launched({ logs: _, ...job }) {
@@ -105,7 +106,7 @@ export default class JobsView {
   #goAfter(id) {
     if (id === null) {
       this.#book.remove(this.#page.id);
-      this.said.tell("Deleted.");
+      this.said.tell(COMMON.deleted);
     }
     this.list.load();
     if (!this.#shown) return;

@@ -6,6 +6,8 @@ import { LogsApi } from "../logs-api.js";
 import { tab } from "../storage.js";
 import { EventStream } from "../stream.js";
 import { readSystemRoute, systemAddress } from "../system-route.js";
+import { COMMON } from "../words/common.js";
+import { SYSTEM } from "../words/system.js";
 import { LogTable } from "./log-table.js";
 import { Notice, troubleText } from "./notice.js";
 
@@ -115,7 +117,7 @@ export class LogPanel {
     const { count, matching } = this.table.lines;
     part(this.root, "reading").hidden = !this.#reading;
     part(this.root, "table").hidden = matching === 0;
-    showText(part(this.root, "none"), this.#reading || matching > 0 ? "" : count === 0 ? "There are no lines yet." : "No line is like that.");
+    showText(part(this.root, "none"), this.#reading || matching > 0 ? "" : count === 0 ? SYSTEM.noLines : SYSTEM.noSuchLine);
     part(this.root, "all").hidden = count === 0 || matching > 0;
   }
 
@@ -128,8 +130,8 @@ export class LogPanel {
 
   #pause() {
     this.#paused = !this.#paused;
-    setText(part(this.root, "pause"), this.#paused ? "Go on" : "Pause");
-    showText(part(this.root, "paused"), this.#paused ? "Paused. What is written meanwhile comes when you go on." : "");
+    setText(part(this.root, "pause"), this.#paused ? SYSTEM.goOn : SYSTEM.pause);
+    showText(part(this.root, "paused"), this.#paused ? SYSTEM.paused : "");
     this.notice.clear();
     if (this.#paused) this.#stream.close();
     else this.#follow();
@@ -149,9 +151,9 @@ export class LogPanel {
   async #setLevel(level) {
     try {
       await this.#api.setLevel(level);
-      this.notice.tell(`Lines of the level ${level} and graver ones are written, until the gateway ends.`);
+      this.notice.tell(SYSTEM.levelWritten(level));
     } catch (error) {
-      this.notice.tell(`Not changed. ${error.message}`);
+      this.notice.tell(COMMON.notChanged(error.message));
       this.#readLevel();
     }
   }
@@ -160,7 +162,7 @@ export class LogPanel {
     try {
       await saveReply(await this.#api.text(), "ironclaw.log");
     } catch (error) {
-      this.notice.tell(`Not downloaded. ${error.message}`);
+      this.notice.tell(COMMON.notDownloaded(error.message));
     }
   }
 }

@@ -1,7 +1,8 @@
 /** One line of the log in its table. */
 
 import { fromTemplate, part, setText, timeNode } from "../dom.js";
-import { exactTime } from "../times.js";
+import { SYSTEM } from "../words/system.js";
+import { exactTime } from "../words/times.js";
 
 export class LogRow {
   /** @param {import("../log-lines.js").LogLine} line */
@@ -9,7 +10,7 @@ export class LogRow {
     this.root = fromTemplate("log-row");
     const time = new Date(timestamp);
     this.root.dataset.level = level.toLowerCase();
-    setText(part(this.root, "level"), level.charAt(0) + level.slice(1).toLowerCase());
+    setText(part(this.root, "level"), SYSTEM.levels[level.toLowerCase()] ?? level);
     part(this.root, "time").append(timeNode(time, exactTime(time)));
     setText(part(this.root, "logger"), logger);
     setText(part(this.root, "text"), message);

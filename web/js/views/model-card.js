@@ -1,7 +1,9 @@
 /** Which model is connected and how it is, and the way to another one. */
 
 import { announce, fromTemplate, part, setText, showText } from "../dom.js";
-import { connectedText, factsText, lockText } from "../model-words.js";
+import { COMMON } from "../words/common.js";
+import { sentences } from "../words/language.js";
+import { connectedText, factsText, lockText, MODEL } from "../words/model.js";
 import { ModelForm } from "./model-form.js";
 
 export class ModelCard {
@@ -63,20 +65,20 @@ export class ModelCard {
   }
 
   async #forget() {
-    await this.#attempt("Not disconnected.", () => this.#api.forgetModel());
+    await this.#attempt(MODEL.notDisconnected, () => this.#api.forgetModel());
   }
 
   async #choose(model) {
-    this.#tell(`Trying ${model}…`);
-    await this.#attempt("Not changed.", () => this.#api.useModel({ model }));
+    this.#tell(MODEL.tryingModel(model));
+    await this.#attempt(COMMON.notChanged, () => this.#api.useModel({ model }));
   }
 
-  async #attempt(otherwise, act) {
+  async #attempt(failed, act) {
     try {
       this.#take(await act());
       this.#tell("");
     } catch (error) {
-      this.#tell(`${otherwise} ${error.message}`);
+      this.#tell(failed(error.message));
     }
     this.#show();
   }
@@ -97,7 +99,7 @@ export class ModelCard {
     part(this.root, "form").hidden = locked || !(none || this.#changing);
     part(this.root, "about").hidden = none && !locked;
     setText(part(this.root, "name"), connectedText(this.#state, this.#firstWords));
-    showText(part(this.root, "problem"), error ? [error.message, error.fix].filter(Boolean).join(" ") : "");
+    showText(part(this.root, "problem"), error ? sentences([error.message, error.fix]) : "");
     showText(part(this.root, "facts"), none ? "" : factsText(this.#state));
     part(this.root, "toolless").hidden = tools !== false;
     showText(part(this.root, "lock"), locked ? lockText(this.#state) : "");

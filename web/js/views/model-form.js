@@ -1,6 +1,8 @@
 /** Where a model is connected: an address, a key, a name. What is entered is tried first, and kept when it works. */
 
 import { part, setText } from "../dom.js";
+import { sentences } from "../words/language.js";
+import { MODEL } from "../words/model.js";
 
 const FIELD_OF = { key_refused: "key", model_missing: "model" };
 
@@ -28,7 +30,7 @@ export class ModelForm extends EventTarget {
     this.#input("address").value = address ?? "";
     this.#input("model").value = model ?? "";
     this.#input("key").value = "";
-    this.#input("key").placeholder = hasKey ? "The one that is kept" : "Only if it asks for one";
+    this.#input("key").placeholder = hasKey ? MODEL.keptKey : MODEL.keyIfAsked;
     part(this.#root, "cancel").hidden = state === "none";
     part(this.#root, "title").hidden = state !== "none";
     part(this.#root, "servers").replaceChildren();
@@ -47,12 +49,12 @@ export class ModelForm extends EventTarget {
   async #submit() {
     if (this.#busy) return;
     const address = this.#input("address").value.trim();
-    if (address === "") return this.#tell("Enter where the model is.", "address");
+    if (address === "") return this.#tell(MODEL.addressFirst, "address");
     const [key, model] = [this.#takeKey(address), this.#input("model").value.trim()];
-    this.#work(true, `Trying ${address}. A model that has to be loaded first takes a while.`);
+    this.#work(true, MODEL.tryingAddress(address));
     const problem = await this.#connect(address, { ...(key && { api_key: key }) }, { ...(model && { model }) });
     this.#work(false, "");
-    if (problem) this.#tell([problem.message, problem.fix].filter(Boolean).join(" "), FIELD_OF[problem.code] ?? "address");
+    if (problem) this.#tell(sentences([problem.message, problem.fix]), FIELD_OF[problem.code] ?? "address");
   }
 
   /** What is wrong, if anything. */
@@ -85,9 +87,9 @@ export class ModelForm extends EventTarget {
 
   async #look() {
     if (this.#busy) return;
-    this.#work(true, "Looking on the gateway's machine.");
+    this.#work(true, MODEL.looking);
     const [reply, error] = await this.#api.discoverModels().then((found) => [found, null], (reason) => [null, reason]);
-    this.#work(false, error?.message ?? (reply.servers.length === 0 ? "No model server runs on the gateway's machine. Ollama is a simple one to start with." : ""));
+    this.#work(false, error?.message ?? (reply.servers.length === 0 ? MODEL.noServer : ""));
     part(this.#root, "servers").replaceChildren(...(reply?.servers ?? []).map((server) => this.#serverNode(server)));
   }
 
@@ -95,7 +97,7 @@ export class ModelForm extends EventTarget {
     const node = document.createElement("button");
     node.type = "button";
     node.className = "example";
-    node.textContent = [address, models.slice(0, 3).join(", ")].filter(Boolean).join(" · ");
+    node.textContent = MODEL.server(address, models.slice(0, 3));
     node.addEventListener("click", () => {
       this.#input("address").value = address;
       this.focus();
@@ -106,7 +108,7 @@ export class ModelForm extends EventTarget {
   #work(busy, words) {
     this.#busy = busy;
     for (const name of ["submit", "look"]) part(this.#root, name).setAttribute("aria-disabled", String(busy));
-    setText(part(this.#root, "submit"), busy ? "Trying…" : "Connect");
+    setText(part(this.#root, "submit"), busy ? MODEL.trying : MODEL.connect);
     this.#tell(words);
   }
 

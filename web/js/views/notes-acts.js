@@ -3,7 +3,8 @@
 import { part } from "../dom.js";
 import { saveReply } from "../download.js";
 import { isNote, pathOf, titleOf } from "../notes.js";
-import { UNUSABLE_NAME } from "../notes-words.js";
+import { COMMON } from "../words/common.js";
+import { NOTES } from "../words/notes.js";
 
 /** Fires "told" with `{text, offer}`, and "go" with the path to be opened; null: none is open any more. */
 export class NoteActs extends EventTarget {
@@ -31,41 +32,41 @@ export class NoteActs extends EventTarget {
   // A note stays one, also when its new name is written without ".md".
   #rename(path, name, etag) {
     const to = isNote(path) ? pathOf(name) : name.trim();
-    if (to === null || to === "") this.#tell(`Not moved. ${UNUSABLE_NAME}`);
+    if (to === null || to === "") this.#tell(NOTES.notMovedSo);
     else this.#move(path, to, etag);
   }
 
   #delete(path, etag) {
-    return this.#attempt("Not deleted.", async () => {
+    return this.#attempt(COMMON.notDeleted, async () => {
       await this.#api.delete(path, etag);
       this.#go(null);
-      this.#tell(`Deleted “${titleOf(path)}”.`, () => this.#undo(path));
+      this.#tell(NOTES.deleted(titleOf(path)), () => this.#undo(path));
     });
   }
 
   #move(path, to, etag) {
-    return this.#attempt("Not moved.", async () => {
+    return this.#attempt(NOTES.notMoved, async () => {
       const moved = await this.#api.move(path, to, etag);
       this.#go(to);
-      this.#tell(`Moved to ${to}.`, () => this.#move(to, path, moved.etag));
+      this.#tell(NOTES.moved(to), () => this.#move(to, path, moved.etag));
     });
   }
 
   restore(path, version, etag) {
-    return this.#attempt("Not restored.", async () => {
+    return this.#attempt(NOTES.notRestored, async () => {
       await this.#api.restore(path, version.id, etag);
       this.#go(path);
-      this.#tell("Restored.", () => this.#undo(path));
+      this.#tell(NOTES.restored, () => this.#undo(path));
     });
   }
 
   #download(path) {
-    return this.#attempt("Not downloaded.", async () => saveReply(await this.#api.file(path), path.split("/").at(-1)));
+    return this.#attempt(COMMON.notDownloaded, async () => saveReply(await this.#api.file(path), path.split("/").at(-1)));
   }
 
   // The version before the newest; not where somebody made another one since.
   #undo(path) {
-    return this.#attempt("That can't be taken back.", async () => {
+    return this.#attempt(NOTES.notTakenBack, async () => {
       const [newest, before] = (await this.#api.versions(path, { limit: 2 })).versions;
       if (before.etag === null) await this.#api.delete(path, newest.etag);
       else await this.#api.restore(path, before.id, newest.etag ?? "");
@@ -77,7 +78,7 @@ export class NoteActs extends EventTarget {
     try {
       await act();
     } catch (error) {
-      this.#tell(`${failed} ${error.message}`);
+      this.#tell(failed(error.message));
     }
   }
 
@@ -86,6 +87,6 @@ export class NoteActs extends EventTarget {
   }
 
   #tell(text, undo = null) {
-    this.dispatchEvent(new CustomEvent("told", { detail: { text, offer: undo && { label: "Undo", act: undo } } }));
+    this.dispatchEvent(new CustomEvent("told", { detail: { text, offer: undo && { label: COMMON.undo, act: undo } } }));
   }
 }

@@ -1,7 +1,7 @@
 /** How writing a note begins: with what was being written before a reload, with its text, or with the first line of a new one. */
 
 import { draftOf } from "../notes-drafts.js";
-import { firstText } from "../notes-words.js";
+import { firstText } from "../words/notes.js";
 import { NoteWriting } from "./notes-writing.js";
 
 /** What was being written at *path*, if anything, as a writing that goes on. @param {object|null} note as it is now */

@@ -2,14 +2,15 @@
 
 import { part, setText, timeNode } from "../dom.js";
 import { folderOf } from "../notes.js";
-import { shortTime } from "../times.js";
+import { NOTES } from "../words/notes.js";
+import { shortTime } from "../words/times.js";
 import { PageHead } from "./page-head.js";
 
 export class NoteHead extends PageHead {
   #root;
 
   constructor(root) {
-    super(root, "This note");
+    super(root, NOTES.about);
     this.#root = root;
   }
 
@@ -20,6 +21,6 @@ export class NoteHead extends PageHead {
     const time = part(this.#root, "time");
     if (modified === null) return time.replaceChildren();
     const moment = new Date(modified);
-    time.replaceChildren(folder === "" ? "Changed " : " · changed ", timeNode(moment, shortTime(moment)));
+    time.replaceChildren(...(folder === "" ? NOTES.changed : NOTES.changedIn)(timeNode(moment, shortTime(moment))));
   }
 }

@@ -1,6 +1,7 @@
 /** The list of notes, the newest first: read once, then moved on by events. More rows come as it is scrolled. */
 
 import { arrange, part, setText, showText } from "../dom.js";
+import { NOTES } from "../words/notes.js";
 import { NoteRow } from "./notes-row.js";
 import { Roving } from "./roving.js";
 
@@ -49,7 +50,7 @@ export class NotesList extends EventTarget {
     const [files, error] = await this.#read().then((found) => [found, null], (reason) => [null, reason]);
     if (run !== this.#run) return;
     if (files !== null) this.#book.replace(files);
-    setText(part(this.#root, "failed-text"), error === null ? "" : `The list of notes can't be read. ${error.message}`);
+    setText(part(this.#root, "failed-text"), error === null ? "" : NOTES.listUnreadable(error.message));
     this.#become(files === null ? "failed" : "read");
     if (files !== null) this.dispatchEvent(new Event("read"));
   }
@@ -95,7 +96,7 @@ export class NotesList extends EventTarget {
     part(this.#root, "empty").hidden = this.#state !== "read" || !empty;
     part(this.#root, "failed").hidden = this.#state !== "failed";
     const end = this.#most >= this.#book.newest.length;
-    showText(part(this.#root, "partial"), !this.#whole && end ? "There are more notes than the list shows. Search finds all of them." : "");
+    showText(part(this.#root, "partial"), !this.#whole && end ? NOTES.moreThanShown : "");
   }
 
   #scrolled() {

@@ -2,9 +2,9 @@
 
 import { fromTemplate, part } from "../dom.js";
 import { draftOf, keepDraft } from "../notes-drafts.js";
-import { pathOf } from "../notes.js";
+import { dailyPath, pathOf } from "../notes.js";
 import { noteAddress } from "../notes-route.js";
-import { dailyPath, firstText, UNUSABLE_NAME } from "../notes-words.js";
+import { firstText, NOTES } from "../words/notes.js";
 
 /** Fires "go" with an address, and "told" with a text. */
 export class NotesNew extends EventTarget {
@@ -59,7 +59,7 @@ export class NotesNew extends EventTarget {
   #named(name) {
     if (name.trim() === "") return;
     const path = pathOf(name);
-    if (path === null) return this.#fire("told", UNUSABLE_NAME);
+    if (path === null) return this.#fire("told", NOTES.unusableName);
     this.#close();
     this.#write(path);
   }

@@ -2,6 +2,8 @@
 
 import { fromTemplate, part, showText } from "../dom.js";
 import { NoteSource } from "../notes-source.js";
+import { COMMON } from "../words/common.js";
+import { NOTES } from "../words/notes.js";
 import { begun, resumed } from "./notes-begun.js";
 import { NoteHead } from "./notes-head.js";
 import { possibleActs } from "./notes-possible.js";
@@ -60,8 +62,7 @@ export class NotePage {
 
   /** Other notes came or went: links may lead somewhere now. */
   relink() {
-    const { note } = this.source;
-    if (note !== null) this.reader.update({ ...note, resolve: (target) => this.#book.resolve(target, this.path) });
+    if (this.source.note !== null) this.reader.update({ ...this.source.note, resolve: (target) => this.#book.resolve(target, this.path) });
   }
 
   /** Ends the topmost thing; whether there was one. */
@@ -98,9 +99,8 @@ export class NotePage {
   // Writing
 
   #begin() {
-    const { note } = this.source;
-    const place = this.#turn(begun(this.#api, this.path, note));
-    this.#writing.editor.focus(note === null ? Infinity : (place?.line ?? 1));
+    const place = this.#turn(begun(this.#api, this.path, this.source.note));
+    this.#writing.editor.focus(this.source.note === null ? Infinity : (place?.line ?? 1));
   }
 
   // Between page and editor: what is in sight stays there.
@@ -145,7 +145,7 @@ export class NotePage {
   #finish() {
     this.head.answered();
     this.#turn(null);
-    this.head.focus("Edit");
+    this.head.focus(COMMON.edit);
   }
 
   // Versions
@@ -155,7 +155,7 @@ export class NotePage {
     this.#versions.addEventListener("restore", ({ detail }) => this.#restore(detail));
     this.#show();
     this.#versions.more();
-    this.head.focus("Done");
+    this.head.focus(NOTES.done);
   }
 
   async #restore(version) {
@@ -167,7 +167,7 @@ export class NotePage {
   #closeVersions() {
     this.#versions = null;
     this.#show();
-    this.head.focus("Versions");
+    this.head.focus(NOTES.versions);
   }
 
   // What follows from the state
@@ -193,7 +193,7 @@ export class NotePage {
 
   #possible() {
     if (this.#writing) return this.#writing.acts;
-    if (this.#versions) return [{ label: "Done", act: () => this.#closeVersions(), primary: true }];
+    if (this.#versions) return [{ label: NOTES.done, act: () => this.#closeVersions(), primary: true }];
     const own = { edit: () => this.#begin(), versions: () => this.#openVersions(), read: () => this.open(null) };
     return possibleActs(this.source, { ...own, ...this.#acts.of(this.source, this.head) });
   }

@@ -6,7 +6,6 @@ import { parseInline } from "../markdown-inline.js";
 import { noteBlocks, textOf } from "../notes-blocks.js";
 
 const SIGNS = /^[ \t>]*(?:#{1,6}[ \t]+|(?:[-*+]|\d{1,9}[.)])[ \t]+(?:\[[ xX]\][ \t]+)?)?/;
-const PARTS = "li, p, h3, h4, h5, h6, tr";
 
 /** Fires "tick" on its root with `{line, done}`. */
 export class NoteReader {
@@ -83,6 +82,6 @@ function nodeOf(block) {
 
 function smallest(block, text) {
   if (text === "") return null;
-  const parts = [...block.querySelectorAll(PARTS)].filter((one) => one.textContent.includes(text));
+  const parts = [...block.querySelectorAll("li, p, h3, h4, h5, h6, tr")].filter((one) => one.textContent.includes(text));
   return parts.sort((one, other) => one.textContent.length - other.textContent.length)[0] ?? null;
 }

@@ -3,7 +3,7 @@
 import { fromTemplate, part, setText, timeNode } from "../dom.js";
 import { folderOf, titleOf } from "../notes.js";
 import { noteAddress } from "../notes-route.js";
-import { shortTime } from "../times.js";
+import { shortTime } from "../words/times.js";
 
 export class NoteRow {
   constructor() {

@@ -4,10 +4,12 @@ import { fromTemplate, part, setText } from "../dom.js";
 import { markedPieces } from "../marks.js";
 import { folderOf, titleOf } from "../notes.js";
 import { noteAddress } from "../notes-route.js";
+import { COMMON } from "../words/common.js";
+import { NOTES } from "../words/notes.js";
 
 const PATIENCE = 200;
 
-/** Fires "change" when what is shown has changed; "go" with an address. */
+/** Fires "change" when what is shown has changed; "go" with an address; "down" when the list is wanted. */
 export class NotesSearch extends EventTarget {
   #api;
   #book;
@@ -76,6 +78,7 @@ export class NotesSearch extends EventTarget {
   #key(event) {
     if (event.isComposing || event.keyCode === 229) return;
     if (event.key === "Enter") this.#enter();
+    else if (event.key === "ArrowDown") this.dispatchEvent(new Event("down"));
     else if (event.key === "Escape" && this.active) this.clear();
     else return;
     event.preventDefault();
@@ -121,9 +124,9 @@ export class NotesSearch extends EventTarget {
 }
 
 function summary(hits, { truncated }, query) {
-  if (hits.length === 0) return `Nothing was found for “${query}”.`;
-  if (truncated) return `The best ${hits.length} places. More words find less.`;
-  return hits.length === 1 ? "1 place" : `${hits.length} places`;
+  if (hits.length === 0) return COMMON.nothingFound(query);
+  if (truncated) return NOTES.bestPlaces(hits.length);
+  return COMMON.places(hits.length);
 }
 
 function hitNode({ path, line, snippet }, query) {
@@ -131,7 +134,7 @@ function hitNode({ path, line, snippet }, query) {
   part(node, "link").setAttribute("href", noteAddress(path, line));
   part(node, "link").title = path;
   part(node, "title").append(...marked(titleOf(path), query));
-  setText(part(node, "mark"), [folderOf(path), line && `line ${line}`].filter(Boolean).join(" · "));
+  setText(part(node, "mark"), NOTES.place(folderOf(path), line));
   part(node, "snippet").append(...marked(snippet, query));
   return node;
 }

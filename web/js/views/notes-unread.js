@@ -2,7 +2,8 @@
 
 import { fromTemplate, part, setText } from "../dom.js";
 import { titleOf } from "../notes.js";
-import { sizeText } from "../sizes.js";
+import { NOTES } from "../words/notes.js";
+import { sizeText } from "../words/sizes.js";
 
 /** A file that is no text, or too large to be shown. */
 export function fileNode(path, { size }) {
@@ -16,11 +17,11 @@ export function fileNode(path, { size }) {
 export function unreadNode(path, error, known) {
   const node = document.createElement("p");
   node.className = error === null ? "phase" : "note-unread";
-  node.textContent = error === null ? "Reading…" : reason(titleOf(path), error, known);
+  node.textContent = error === null ? NOTES.reading : reason(titleOf(path), error, known);
   return node;
 }
 
 function reason(title, { status, message }, known) {
-  if (status !== 404) return `“${title}” can't be read. ${message}`;
-  return known ? `“${title}” is not there any more: it was moved or deleted.` : `There is no note “${title}” yet.`;
+  if (status !== 404) return NOTES.unreadable(title, message);
+  return known ? NOTES.gone(title) : NOTES.missing(title);
 }

@@ -2,8 +2,9 @@
 
 import { fromTemplate, part, setText, showText, timeNode } from "../dom.js";
 import { addedRows, diffRows } from "../notes-diff.js";
-import { changeText } from "../notes-words.js";
-import { dayAndTime } from "../times.js";
+import { COMMON } from "../words/common.js";
+import { changeText, NOTES } from "../words/notes.js";
+import { dayAndTime } from "../words/times.js";
 
 const TAGS = { added: "ins", removed: "del", same: "span", gap: "hr" };
 
@@ -42,8 +43,8 @@ export class NoteVersions extends EventTarget {
     part(this.root, "reading").hidden = true;
     if (page !== null) this.#take(page);
     part(this.root, "earlier").hidden = error === null && this.#cursor === null;
-    setText(part(this.root, "earlier"), error === null ? "Earlier versions" : "Try again");
-    showText(part(this.root, "told"), error?.message ?? (this.#versions.length === 0 ? "No versions are kept of it yet. The next change makes the first." : ""));
+    setText(part(this.root, "earlier"), error === null ? NOTES.earlier : COMMON.tryAgain);
+    showText(part(this.root, "told"), error?.message ?? (this.#versions.length === 0 ? NOTES.noVersions : ""));
   }
 
   #take({ versions, next_cursor: cursor }) {
@@ -58,7 +59,7 @@ export class NoteVersions extends EventTarget {
     const time = new Date(version.created_at);
     part(root, "when").append(timeNode(time, dayAndTime(time)));
     const current = version.etag !== null && version.etag === this.#etag;
-    setText(part(root, "what"), current && index === 0 ? `${changeText(version)} · as it is now` : changeText(version));
+    setText(part(root, "what"), current && index === 0 ? NOTES.asItIsNow(changeText(version)) : changeText(version));
     part(root, "restore").hidden = !version.kept || version.etag === null || version.etag === this.#etag;
     part(root, "restore").addEventListener("click", () => this.dispatchEvent(new CustomEvent("restore", { detail: version })));
     const details = root.querySelector("details");
@@ -72,7 +73,7 @@ export class NoteVersions extends EventTarget {
       const rows = await this.#rows(version, index);
       diff.replaceChildren(...rows.map(rowNode));
       diff.hidden = rows.length === 0;
-      showText(part(root, "told"), rows.length === 0 ? "The text stayed the same." : "");
+      showText(part(root, "told"), rows.length === 0 ? NOTES.sameText : "");
     } catch (error) {
       showText(part(root, "told"), error.message);
     }

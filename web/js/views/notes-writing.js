@@ -2,6 +2,8 @@
 
 import { announce } from "../dom.js";
 import { keepDraft } from "../notes-drafts.js";
+import { COMMON } from "../words/common.js";
+import { NOTES } from "../words/notes.js";
 import { conflictNode } from "./notes-conflict.js";
 import { NoteEditor } from "./notes-editor.js";
 
@@ -58,10 +60,10 @@ export class NoteWriting extends EventTarget {
   }
 
   get acts() {
-    if (!this.torn) return [{ label: "Save", act: () => this.save(), primary: true }, { label: "Cancel", act: () => this.dispatchEvent(new Event("leave")) }];
+    if (!this.torn) return [{ label: COMMON.save, act: () => this.save(), primary: true }, { label: COMMON.cancel, act: () => this.dispatchEvent(new Event("leave")) }];
     const gone = this.#theirs === null;
-    const both = { label: "Keep both", act: () => this.#keepBoth(), primary: true };
-    const rest = [{ label: "Keep mine", act: () => this.#keepMine(), primary: gone }, { label: "Keep theirs", act: () => this.#keepTheirs() }, { label: "Write on", act: () => this.writeOn() }];
+    const both = { label: NOTES.keepBoth, act: () => this.#keepBoth(), primary: true };
+    const rest = [{ label: COMMON.keepMine, act: () => this.#keepMine(), primary: gone }, { label: COMMON.keepTheirs, act: () => this.#keepTheirs() }, { label: COMMON.writeOn, act: () => this.writeOn() }];
     return gone ? rest : [both, ...rest];
   }
 
@@ -77,7 +79,7 @@ export class NoteWriting extends EventTarget {
 
   /** The file is not what this was made from. */
   changedElsewhere() {
-    if (!this.torn) this.#say("This note was changed elsewhere. When you save, you can choose what to keep.");
+    if (!this.torn) this.#say(NOTES.changedElsewhere);
   }
 
   async save({ stays = false } = {}) {
@@ -91,7 +93,7 @@ export class NoteWriting extends EventTarget {
   writeOn() {
     this.#theirs = undefined;
     this.root.replaceChildren(this.editor.root);
-    this.#say("Saved nothing yet: this note was changed elsewhere.");
+    this.#say(NOTES.savedNothing);
     this.editor.focus();
   }
 
@@ -103,7 +105,7 @@ export class NoteWriting extends EventTarget {
       return await this.#api.write(path, text, etag);
     } catch (error) {
       if (error.status === 412) await this.#tear();
-      else this.#tell({ text: `Not saved. ${error.message}` });
+      else this.#tell({ text: COMMON.notSaved(error.message) });
       return null;
     } finally {
       this.#saving = false;
@@ -114,14 +116,14 @@ export class NoteWriting extends EventTarget {
     this.#base = { content: text, etag };
     if (this.changed) this.#keep();
     else keepDraft(this.#path, null);
-    announce("Saved");
-    this.#say(stays ? "Saved." : "");
+    announce(COMMON.savedAloud);
+    this.#say(stays ? COMMON.saved : "");
     if (!stays && !this.changed) this.dispatchEvent(new CustomEvent("saved", { detail: { path: this.#path, content: text, etag, modified } }));
   }
 
   #keep() {
     keepDraft(this.#path, this.changed || this.etag === "" ? { text: this.editor.value, etag: this.#base.etag } : null);
-    if (this.#line === "Saved.") this.#say("");
+    if (this.#line === COMMON.saved) this.#say("");
   }
 
   // Two texts
@@ -130,12 +132,12 @@ export class NoteWriting extends EventTarget {
     try {
       this.#theirs = await this.#api.read(this.#path);
     } catch (error) {
-      if (error.status !== 404) return this.#tell({ text: `Not saved. ${error.message}` });
+      if (error.status !== 404) return this.#tell({ text: COMMON.notSaved(error.message) });
       this.#theirs = null;
     }
     if (this.#theirs !== null && plain(this.#theirs.content) === this.editor.value) return this.#settle(); // both wrote the same
     this.root.replaceChildren(conflictNode(this.editor.value, this.#theirs?.content ?? null));
-    this.#say("This note was changed elsewhere while you wrote. Which one is to stay?");
+    this.#say(NOTES.whichStays);
   }
 
   async #keepMine() {
@@ -147,14 +149,14 @@ export class NoteWriting extends EventTarget {
   #keepTheirs() {
     const draft = { text: this.editor.value, etag: this.#theirs?.etag ?? "" };
     this.#settle();
-    this.#tell({ text: "Yours was set aside.", draft });
+    this.#tell({ text: NOTES.setAside, draft });
   }
 
   async #keepBoth() {
     const path = await this.#writeBeside();
     if (path === null) return;
     this.#settle();
-    this.#tell({ text: "Yours is kept beside it.", path });
+    this.#tell({ text: NOTES.keptBeside, path });
   }
 
   #settle() {
@@ -168,10 +170,10 @@ export class NoteWriting extends EventTarget {
       const error = await this.#api.write(path, this.editor.value, "").then(() => null, (reason) => reason);
       if (error === null) return path;
       if (error.status === 412) continue;
-      this.#tell({ text: `Not saved. ${error.message}` });
+      this.#tell({ text: COMMON.notSaved(error.message) });
       return null;
     }
-    this.#tell({ text: "Not saved. There are too many notes of that name; keep one of the two." });
+    this.#tell({ text: NOTES.tooManyNames });
     return null;
   }
 
@@ -191,5 +193,5 @@ function plain(text) {
 
 function beside(path, number) {
   const [, stem, suffix] = /^(.*?)(\.[^./]+)?$/s.exec(path);
-  return `${stem} (mine${number > 1 ? ` ${number}` : ""})${suffix ?? ""}`;
+  return `${stem} (${NOTES.mine(number)})${suffix ?? ""}`;
 }

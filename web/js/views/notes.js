@@ -5,6 +5,7 @@ import { NotesApi } from "../notes-api.js";
 import { keepDraft } from "../notes-drafts.js";
 import { NoteBook, titleOf } from "../notes.js";
 import { findAddress, noteAddress, readNoteRoute } from "../notes-route.js";
+import { COMMON } from "../words/common.js";
 import { troubleText } from "./notice.js";
 import { NoteActs } from "./notes-acts.js";
 import { NotesList } from "./notes-list.js";
@@ -47,7 +48,7 @@ export default class NotesView {
     else if (line !== null || back) this.#page?.goTo(line);
     this.list.open(this.#page?.path ?? null);
     this.#focus();
-    this.root.dispatchEvent(new CustomEvent("titled", { detail: this.#page && !(NARROW.matches && path === null) ? titleOf(this.#page.path) : "Notes" }));
+    this.root.dispatchEvent(new CustomEvent("titled", { detail: this.#page && !(NARROW.matches && path === null) ? titleOf(this.#page.path) : COMMON.notes }));
   }
 
   leave() {
@@ -77,7 +78,7 @@ export default class NotesView {
     this.acts.addEventListener("told", ({ detail: { text, offer } }) => this.said.tell(text, offer));
     this.root.addEventListener("told", ({ detail }) => this.said.tell(detail.text, this.#offer(detail)));
     this.root.addEventListener("left", () => this.#go(noteAddress()));
-    part(this.root, "query").addEventListener("keydown", (event) => this.#down(event));
+    this.search.addEventListener("down", () => this.list.roving.focus());
     for (const button of this.root.querySelectorAll(".notes-today")) button.addEventListener("click", () => this.making.today());
     document.addEventListener("keydown", (event) => this.#shown && this.#key(event), { signal });
   }
@@ -125,8 +126,8 @@ export default class NotesView {
 
   #offer({ draft, path }) {
     const at = this.#page?.path;
-    if (path !== undefined) return { label: "Open it", act: () => this.#go(noteAddress(path)) };
-    return draft === undefined ? null : { label: "Undo", act: () => this.#takeUp(at, draft) };
+    if (path !== undefined) return { label: COMMON.openIt, act: () => this.#go(noteAddress(path)) };
+    return draft === undefined ? null : { label: COMMON.undo, act: () => this.#takeUp(at, draft) };
   }
 
   // A draft that was set aside.
@@ -190,11 +191,5 @@ export default class NotesView {
   #atList(act) {
     if (NARROW.matches) this.#go(noteAddress());
     act();
-  }
-
-  #down(event) {
-    if (event.key !== "ArrowDown") return;
-    event.preventDefault();
-    this.list.roving.focus();
   }
 }

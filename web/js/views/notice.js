@@ -1,6 +1,7 @@
 /** The one quiet line above the composer: nothing while all is well. */
 
 import { setText } from "../dom.js";
+import { COMMON } from "../words/common.js";
 
 // A shorter trouble is over before anyone could read of it.
 const PATIENCE = 1000;
@@ -55,14 +56,17 @@ export class Notice {
  */
 export function troubleText(error, wait, { first = false } = {}) {
   const until = performance.now() + wait;
-  if (error?.status === 429) return () => `Too many requests for now. ${countdown(until)}`;
-  const doing = first ? "Connecting" : "Reconnecting";
-  if (error && error.status >= 400) return () => `${doing}. ${error.message}`;
-  return () => doing;
+  if (error?.status === 429) return () => COMMON.tooManyRequests(secondsTo(until));
+  const told = error && error.status >= 400;
+  if (first) return () => (told ? COMMON.connectingAfter(error.message) : COMMON.connecting);
+  return () => (told ? COMMON.reconnectingAfter(error.message) : COMMON.reconnecting);
 }
 
 /** "Goes on in 12 s." */
 export function countdown(until) {
-  const seconds = Math.max(1, Math.ceil((until - performance.now()) / 1000));
-  return `Goes on by itself in ${seconds} s.`;
+  return COMMON.goesOn(secondsTo(until));
+}
+
+function secondsTo(until) {
+  return Math.max(1, Math.ceil((until - performance.now()) / 1000));
 }

@@ -1,6 +1,6 @@
 /** What a person sends from here, first or once more: from the composer to the gateway, and back to be changed. */
 
-const AGAIN = "Attach its files again: they were not kept here.";
+import { CHAT } from "../words/chat.js";
 
 /** Fires "sending" with the text before a message goes out, "sent" when it stands on the page, "changed" when one is taken back. */
 export class Outgoing extends EventTarget {
@@ -46,6 +46,6 @@ export class Outgoing extends EventTarget {
 
   #compose(turn) {
     this.#composer.fill(turn.message, turn.files.torn ? [] : turn.files.all);
-    if (turn.files.torn) this.#notice.tell(AGAIN);
+    if (turn.files.torn) this.#notice.tell(CHAT.attachAgain);
   }
 }

@@ -11,7 +11,7 @@ export class PageHead {
   #buttons = new Map();
   #form = null;
 
-  /** @param {string} about what the menu is about: "This note" */
+  /** @param {{menu: string, button: string}|null} about what the menu and its button are called; null: there is no menu */
   constructor(root, about) {
     this.#root = root;
     this.#about = about;
@@ -78,7 +78,7 @@ export class PageHead {
   #button(act) {
     if (!this.#buttons.has(act.label)) this.#buttons.set(act.label, act.items ? this.#more() : document.createElement("button"));
     const button = this.#buttons.get(act.label);
-    button.onclick = act.items ? () => toggleMenu(button, this.#about, act.items) : act.act;
+    button.onclick = act.items ? () => toggleMenu(button, this.#about.menu, act.items) : act.act;
     if (act.items) return button;
     button.type = "button";
     button.className = act.primary ? "primary" : "quiet telling";
@@ -88,7 +88,7 @@ export class PageHead {
 
   #more() {
     const button = fromTemplate("page-more");
-    button.setAttribute("aria-label", `More about ${this.#about.toLowerCase()}`);
+    button.setAttribute("aria-label", this.#about.button);
     return button;
   }
 }

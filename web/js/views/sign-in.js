@@ -3,9 +3,9 @@
 import { Api } from "../api.js";
 import { fromTemplate, part, setText } from "../dom.js";
 import * as token from "../token.js";
+import { COMMON } from "../words/common.js";
 
 export class SignInView {
-  static REFUSED = "This token was refused. On the gateway's machine, run “ironclaw token show” and paste what it prints.";
   #onToken;
   #busy = false;
 
@@ -21,7 +21,7 @@ export class SignInView {
   }
 
   opened() {
-    document.title = "Sign in · IronClaw";
+    document.title = COMMON.pageTitle(COMMON.signIn);
     part(this.root, "token").focus();
   }
 
@@ -32,7 +32,7 @@ export class SignInView {
     const entered = input.value.trim();
     input.focus();
     if (this.#busy) return;
-    if (entered === "") return this.#tell("Enter the token first.");
+    if (entered === "") return this.#tell(COMMON.tokenFirst);
     this.#busy = true;
     const problem = await new Api(entered).status().then(() => "", problemOf);
     this.#busy = false;
@@ -52,7 +52,7 @@ export class SignInView {
 }
 
 function problemOf(error) {
-  if (error.status === 401) return SignInView.REFUSED;
-  if (error.status === 429) return `Too many attempts. Try again in ${error.retryAfter || 60} seconds.`;
+  if (error.status === 401) return COMMON.tokenRefused;
+  if (error.status === 429) return COMMON.tooManyAttempts(error.retryAfter || 60);
   return error.message;
 }

@@ -2,7 +2,9 @@
 
 import { tab } from "../storage.js";
 import { toolsAddress } from "../tools-route.js";
-import { isGrave, skillWhere } from "../tools-words.js";
+import { COMMON } from "../words/common.js";
+import { isGrave, SKILLS, skillWhere } from "../words/skills.js";
+import { TOOLS } from "../words/tools.js";
 import { SkillSheet } from "./skill-sheet.js";
 import { ToolPage, unreadable } from "./tool-page.js";
 
@@ -26,8 +28,8 @@ export class SkillLook extends ToolPage {
 
   /** @param {import("../skills-api.js").SkillsApi} api @param {object|null} detail what the preview said, where it is known */
   constructor(api, detail) {
-    super("This skill", "Skill");
-    this.title = "New skill";
+    super(SKILLS.about, SKILLS.title);
+    this.title = SKILLS.titleNew;
     [this.#api, this.#detail] = [api, detail];
   }
 
@@ -38,31 +40,31 @@ export class SkillLook extends ToolPage {
   }
 
   get #back() {
-    return { label: "Change what is added", act: () => this.fire("replace", toolsAddress("add")) };
+    return { label: SKILLS.changeAdded, act: () => this.fire("replace", toolsAddress("add")) };
   }
 
   #fail(error) {
-    const again = { label: "Try again", act: () => this.open(), primary: true };
-    this.show({ where: "Skill", acts: [again, this.#back], content: unreadable(error.message) });
+    const again = { label: COMMON.tryAgain, act: () => this.open(), primary: true };
+    this.show({ where: SKILLS.title, acts: [again, this.#back], content: unreadable(error.message) });
     return null;
   }
 
   // Where something grave was found, enabling is one step more.
   #show() {
-    const enabling = { label: "Install and enable", act: () => this.#install(true) };
-    const only = { label: "Install", act: () => this.#install(false) };
+    const enabling = { label: SKILLS.installAndEnable, act: () => this.#install(true) };
+    const only = { label: TOOLS.install, act: () => this.#install(false) };
     const [first, second] = isGrave(this.#detail.findings) ? [only, enabling] : [enabling, only];
     this.#sheet.update(this.#detail);
-    this.show({ where: skillWhere(this.#detail.skill), acts: [{ ...first, primary: true }, second, { label: "More", items: [this.#back] }], content: this.#sheet.root });
+    this.show({ where: skillWhere(this.#detail.skill), acts: [{ ...first, primary: true }, second, { label: COMMON.more, items: [this.#back] }], content: this.#sheet.root });
   }
 
   #install(enable) {
-    return this.attempt("Not installed.", async () => {
+    return this.attempt(TOOLS.notInstalled, async () => {
       const { skill, replaces } = this.#detail;
       const { name } = await this.#api.install({ ...this.#body, hash: skill.hash, update: replaces !== undefined });
       keepLookedAt(null);
       this.fire("changed");
-      if (enable) await this.#api.enable(name, { hash: skill.hash, tools: this.#sheet.tools }).catch((error) => this.tell(`Not enabled. ${error.message}`));
+      if (enable) await this.#api.enable(name, { hash: skill.hash, tools: this.#sheet.tools }).catch((error) => this.tell(TOOLS.notEnabled(error.message)));
       this.fire("changed");
       this.fire("replace", toolsAddress("skills", name));
     });

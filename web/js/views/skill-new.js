@@ -2,11 +2,12 @@
 
 import { FIRST_SKILL, skillDraft, skillOfChat } from "../skill-drafts.js";
 import { toolsAddress } from "../tools-route.js";
+import { COMMON } from "../words/common.js";
+import { SKILLS } from "../words/skills.js";
 import { SkillWriting } from "./skill-writing.js";
 import { ToolPage, unreadable } from "./tool-page.js";
 
 const MOST_TURNS = 200;
-const HINT = "The lines between “---” say what it is called and when it fits. Below stands what the assistant is to do, in plain words.";
 
 export class SkillNew extends ToolPage {
   #api;
@@ -16,8 +17,8 @@ export class SkillNew extends ToolPage {
 
   /** @param {import("../api.js").Api} api @param {import("../skills-api.js").SkillsApi} skills @param {string|null} chat the thread that it is made from */
   constructor(api, skills, chat) {
-    super("This skill", "New skill");
-    this.title = "New skill";
+    super(SKILLS.about, SKILLS.titleNew);
+    this.title = SKILLS.titleNew;
     [this.#api, this.#skills, this.#chat] = [api, skills, chat];
   }
 
@@ -71,13 +72,13 @@ export class SkillNew extends ToolPage {
   }
 
   #fail(error) {
-    const again = { label: "Try again", act: () => this.open(), primary: true };
-    this.show({ where: "New skill", acts: [again], content: unreadable(`The conversation can’t be read. ${error.message}`) });
+    const again = { label: COMMON.tryAgain, act: () => this.open(), primary: true };
+    this.show({ where: SKILLS.titleNew, acts: [again], content: unreadable(SKILLS.conversationUnreadable(error.message)) });
     return null;
   }
 
   #begin(text) {
-    this.#writing = new SkillWriting(this.#skills, null, { content: this.#chat === null ? FIRST_SKILL : "", hash: "" }, { text, key: this.#key, line: HINT });
+    this.#writing = new SkillWriting(this.#skills, null, { content: this.#chat === null ? FIRST_SKILL : "", hash: "" }, { text, key: this.#key, line: SKILLS.newHint });
     this.#writing.addEventListener("change", () => this.#show());
     this.#writing.addEventListener("leave", () => this.head.asking || this.head.ask("skill-discard", () => this.#writing.discard(), () => this.focus()));
     this.#writing.addEventListener("left", () => this.fire("replace", toolsAddress()));
@@ -92,6 +93,6 @@ export class SkillNew extends ToolPage {
   }
 
   #show() {
-    this.show({ where: "Skill · yours", acts: this.#writing.acts, line: this.#writing.line, content: this.#writing.editor.root });
+    this.show({ where: SKILLS.yours, acts: this.#writing.acts, line: this.#writing.line, content: this.#writing.editor.root });
   }
 }

@@ -2,7 +2,9 @@
 
 import { toolsAddress } from "../tools-route.js";
 import { skillDraft } from "../skill-drafts.js";
-import { isGrave, skillWhere } from "../tools-words.js";
+import { COMMON } from "../words/common.js";
+import { isGrave, SKILLS, skillWhere } from "../words/skills.js";
+import { TOOLS } from "../words/tools.js";
 import { skillActs } from "./skill-possible.js";
 import { SkillSheet } from "./skill-sheet.js";
 import { SkillWriting } from "./skill-writing.js";
@@ -18,7 +20,7 @@ export class SkillPage extends ToolPage {
 
   /** @param {import("../skills-api.js").SkillsApi} api */
   constructor(api, { name, edit }) {
-    super("This skill", "Skill");
+    super(SKILLS.about, SKILLS.title);
     [this.title, this.name, this.#api, this.#edit] = [name, name, api, edit];
     this.#sheet.root.addEventListener("tools", () => this.#choose());
   }
@@ -81,21 +83,21 @@ export class SkillPage extends ToolPage {
   }
 
   #showError() {
-    const away = { label: "All tools", act: () => this.fire("go", toolsAddress()), primary: true };
-    const again = { label: "Try again", act: () => this.open(), primary: true };
-    this.show({ where: "Skill", acts: [this.#error.status === 404 ? away : again], content: unreadable(this.#error.message) });
+    const away = { label: TOOLS.all, act: () => this.fire("go", toolsAddress()), primary: true };
+    const again = { label: COMMON.tryAgain, act: () => this.open(), primary: true };
+    this.show({ where: SKILLS.title, acts: [this.#error.status === 404 ? away : again], content: unreadable(this.#error.message) });
   }
 
   // What can be done
 
   get #doable() {
     return {
-      install: () => this.attempt("Not installed.", () => this.#install()),
-      enable: () => this.attempt("Not enabled.", () => this.#enable()),
-      disable: () => this.attempt("Not disabled.", () => this.#change(this.#api.disable(this.name))),
+      install: () => this.attempt(TOOLS.notInstalled, () => this.#install()),
+      enable: () => this.attempt(TOOLS.notEnabled, () => this.#enable()),
+      disable: () => this.attempt(TOOLS.notDisabled, () => this.#change(this.#api.disable(this.name))),
       use: () => this.fire("compose", `/skill ${this.name} `),
       edit: () => this.fire("go", `${this.#address}/edit`),
-      remove: () => this.head.ask("skill-remove", () => this.attempt("Not removed.", () => this.#remove())),
+      remove: () => this.head.ask("skill-remove", () => this.attempt(TOOLS.notRemoved, () => this.#remove())),
     };
   }
 
@@ -114,7 +116,7 @@ export class SkillPage extends ToolPage {
   async #remove() {
     const { kept } = await this.#api.remove(this.name);
     this.head.answered();
-    this.tell(kept ? `Removed “${this.name}”. Its text was kept in skills/${kept}.` : `Removed “${this.name}”.`);
+    this.tell(kept ? SKILLS.removedAndKept(this.name, kept) : SKILLS.removed(this.name));
     this.fire("changed");
     if (kept) this.fire("replace", toolsAddress());
     else await this.#read();
@@ -129,7 +131,7 @@ export class SkillPage extends ToolPage {
   // Of one that is enabled at once; else with "Enable".
   #choose() {
     if (this.#detail.skill.state !== "enabled") return;
-    this.attempt("Not changed.", () => this.#enable()).then(() => this.#show());
+    this.attempt(COMMON.notChanged, () => this.#enable()).then(() => this.#show());
   }
 
   // Writing
@@ -160,7 +162,7 @@ export class SkillPage extends ToolPage {
     this.#writing.editor.root.remove();
     this.#writing = null;
     this.keepPlace(() => this.#show());
-    this.head.focus("Edit");
+    this.head.focus(COMMON.edit);
     this.#read();
   }
 }

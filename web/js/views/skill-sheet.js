@@ -1,8 +1,8 @@
 /** A skill to look at: what it may do first, then what was found in it, then its files as they are. Text of it is never markup. */
 
 import { fromTemplate, part, setText, showText } from "../dom.js";
-import { sizeText } from "../sizes.js";
-import { askedTools, findingPlace, mayText, originText, replacesText, severityWord, skillSentence } from "../tools-words.js";
+import { sizeText } from "../words/sizes.js";
+import { askedTools, findingPlace, mayText, originText, replacesText, severityText, SKILLS, skillSentence } from "../words/skills.js";
 
 const MAIN = "SKILL.md";
 
@@ -44,14 +44,14 @@ export class SkillSheet {
     part(this.root, "choice").hidden = trusted;
     part(this.root, "all").checked = skill.tools === "all";
     const asked = askedTools(skill);
-    showText(part(this.root, "asked"), asked.length === 0 ? "" : `It asks to ${asked.join(", ")}. Asking alone allows none of that.`);
+    showText(part(this.root, "asked"), asked.length === 0 ? "" : SKILLS.asks(asked));
   }
 
   #file({ path, size, content }) {
     const node = fromTemplate("skill-file");
     setText(part(node, "path"), path);
     setText(part(node, "size"), sizeText(size));
-    setText(part(node, "text"), content ?? "This file is no text.");
+    setText(part(node, "text"), content ?? SKILLS.noText);
     node.open = this.#open.has(path);
     node.addEventListener("toggle", () => (node.open ? this.#open.add(path) : this.#open.delete(path)));
     return node;
@@ -65,7 +65,7 @@ function mainFirst(one, other) {
 function findingNode(finding) {
   const node = fromTemplate("finding");
   node.dataset.severity = finding.severity;
-  setText(part(node, "severity"), `${severityWord(finding)}.`);
+  setText(part(node, "severity"), severityText(finding));
   setText(part(node, "message"), finding.message);
   setText(part(node, "at"), findingPlace(finding));
   showText(part(node, "excerpt"), finding.excerpt);

@@ -2,6 +2,8 @@
 
 import { announce } from "../dom.js";
 import { keepSkillDraft, nameIn } from "../skill-drafts.js";
+import { COMMON } from "../words/common.js";
+import { SKILLS } from "../words/skills.js";
 import { SkillEditor } from "./skill-editor.js";
 
 /** Fires "change" when other things can be done or are to be said; "saved" with the skill; "leave" when it is to be given up. */
@@ -37,11 +39,11 @@ export class SkillWriting extends EventTarget {
   }
 
   get acts() {
-    if (this.#theirs === null) return [{ label: "Save", act: () => this.save(), primary: true }, { label: "Cancel", act: () => this.#leave() }];
+    if (this.#theirs === null) return [{ label: COMMON.save, act: () => this.save(), primary: true }, { label: COMMON.cancel, act: () => this.#leave() }];
     return [
-      { label: "Keep mine", act: () => this.#keepMine(), primary: true },
-      { label: "Keep theirs", act: () => this.discard() },
-      { label: "Write on", act: () => this.#writeOn() },
+      { label: COMMON.keepMine, act: () => this.#keepMine(), primary: true },
+      { label: COMMON.keepTheirs, act: () => this.discard() },
+      { label: COMMON.writeOn, act: () => this.#writeOn() },
     ];
   }
 
@@ -58,22 +60,22 @@ export class SkillWriting extends EventTarget {
   async save() {
     if (this.#saving || this.#theirs !== null) return;
     const name = this.#name ?? nameIn(this.editor.value);
-    if (name === null) return this.#say("Not saved. It needs a name: a line “name: my-skill” between the two lines “---” at its beginning.");
+    if (name === null) return this.#say(SKILLS.nameless);
     this.#saving = true;
     const [detail, error] = await this.#api.save(name, this.editor.value, this.#base.hash).then((saved) => [saved, null], (reason) => [null, reason]);
     this.#saving = false;
     if (detail !== null) this.#saved(detail);
-    else if (error.status !== 412) this.#say(`Not saved. ${error.message}`);
-    else if (this.#name === null) this.#say(`Not saved. There is a skill called ${name} already; give this one another name.`);
+    else if (error.status !== 412) this.#say(COMMON.notSaved(error.message));
+    else if (this.#name === null) this.#say(SKILLS.nameTaken(name));
     else await this.#tear(name);
   }
 
   async #tear(name) {
     try {
       this.#theirs = await this.#api.read(name);
-      this.#say("This skill was changed elsewhere while you wrote. Which text is to stay?");
+      this.#say(SKILLS.whichStays);
     } catch (error) {
-      this.#say(`Not saved. ${error.message}`);
+      this.#say(COMMON.notSaved(error.message));
     }
   }
 
@@ -85,13 +87,13 @@ export class SkillWriting extends EventTarget {
 
   #writeOn() {
     this.#theirs = null;
-    this.#say("Saved nothing yet: this skill was changed elsewhere.");
+    this.#say(SKILLS.savedNothing);
     this.editor.focus();
   }
 
   #saved(detail) {
     keepSkillDraft(this.key, null);
-    announce("Saved");
+    announce(COMMON.savedAloud);
     this.dispatchEvent(new CustomEvent("saved", { detail }));
   }
 

@@ -1,6 +1,7 @@
 /** By which skills a turn works: one line each, with the way to it. */
 
 import { toolsAddress } from "../tools-route.js";
+import { CHAT } from "../words/chat.js";
 
 export class SkillsUsed {
   #root;
@@ -17,7 +18,7 @@ export class SkillsUsed {
     const [line, link] = [document.createElement("p"), document.createElement("a")];
     link.href = toolsAddress("skills", name);
     link.textContent = name;
-    line.append("Used the skill ", link, trust === "untrusted" ? " · it came from elsewhere" : "");
+    line.append(...(trust === "untrusted" ? CHAT.usedSkillFromElsewhere : CHAT.usedSkill)(link));
     this.#root.append(line);
   }
 }

@@ -2,8 +2,8 @@
 
 import { fromTemplate, part, setText } from "../dom.js";
 import { jobAddress } from "../jobs-route.js";
-import { duration } from "../times.js";
-import { doing, done } from "../tool-words.js";
+import { duration } from "../words/times.js";
+import { CALLS, doing, done } from "../words/calls.js";
 import { factNodes } from "./facts.js";
 
 const SHOWN = 2;
@@ -31,12 +31,12 @@ export class Steps {
 
   completed({ call_id: id, name, parameters, success, preview, duration_ms: took }) {
     const step = this.#steps.get(id) ?? this.#add(id, name, parameters);
-    if (step.running) step.end(success ? preview : ["failed", preview].filter(Boolean).join(": "), took, success);
+    if (step.running) step.end(success ? preview : CALLS.failed(preview), took, success);
   }
 
   /** The turn has ended: no call runs on. */
   close() {
-    for (const step of this.#steps.values()) if (step.running) step.end("stopped", null, false);
+    for (const step of this.#steps.values()) if (step.running) step.end(CALLS.stopped, null, false);
     this.fold();
   }
 
@@ -66,8 +66,8 @@ class Step {
   constructor(name, parameters) {
     this.name = name;
     this.root = fromTemplate("step");
-    setText(part(this.root, "name"), `${doing(name)}…`);
-    this.#tell({ Tool: name, ...parameters });
+    setText(part(this.root, "name"), doing(name));
+    this.#tell({ [CALLS.tool]: name, ...parameters });
     if (name === "JobStart") this.#startsJob(parameters);
   }
 
@@ -80,7 +80,7 @@ class Step {
     setText(part(this.root, "preview"), (preview ?? "").trim().split("\n")[0]);
     setText(part(this.root, "time"), took === null || took === undefined ? "" : duration(took));
     this.root.title = preview ?? "";
-    if (preview) this.#tell({ Result: preview });
+    if (preview) this.#tell({ [CALLS.result]: preview });
   }
 
   // `job-lines.js` says how the job is.
@@ -109,5 +109,5 @@ class Step {
 function summary(steps) {
   const failed = steps.filter((step) => step.failed).length;
   const took = duration(steps.reduce((sum, step) => sum + step.took, 0));
-  return [`${steps.length} steps`, failed ? `${failed} failed` : "", took].filter(Boolean).join(" · ");
+  return CALLS.summary({ count: steps.length, failed, took });
 }

@@ -1,7 +1,8 @@
 /** The system: how the gateway is, which model answers, what it costs, how a phone opens it, what it logs. */
 
 import { fromTemplate, part, setText } from "../dom.js";
-import { conditionText, unwellTexts } from "../condition.js";
+import { COMMON } from "../words/common.js";
+import { conditionText, unwellTexts } from "../words/system.js";
 import { Backups } from "./backups.js";
 import { Budget } from "./budget.js";
 import { Costs } from "./costs.js";
@@ -46,7 +47,7 @@ export default class SystemView {
   open() {
     this.#shown = true;
     document.body.dataset.screen = "list";
-    this.root.dispatchEvent(new CustomEvent("titled", { detail: "System" }));
+    this.root.dispatchEvent(new CustomEvent("titled", { detail: COMMON.system }));
     this.#session.readStatus();
     this.log.open();
     this.#read().then(() => this.#place.restore());
@@ -115,6 +116,6 @@ export default class SystemView {
 function lineNode({ name, reason }) {
   const [node, word] = [document.createElement("li"), document.createElement("strong")];
   word.textContent = name;
-  node.append(word, ` ${reason}`);
+  node.append(word, " ", reason);
   return node;
 }

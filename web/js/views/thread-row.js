@@ -2,12 +2,12 @@
 
 import { fromTemplate, part, setText, timeNode } from "../dom.js";
 import { addressOf } from "../route.js";
-import { shortTime } from "../times.js";
+import { CHAT } from "../words/chat.js";
+import { COMMON } from "../words/common.js";
+import { shortTime } from "../words/times.js";
 import { skillOfChatAddress } from "../tools-route.js";
 import { toggleMenu } from "./menu.js";
 
-const STATES = { queued: "waiting", running: "running", waiting: "Needs your answer" };
-export const UNTITLED = "New conversation";
 
 /** Fires on its root, bubbling: "rename" with `{id, title}`, "pin" with `{id, pinned}`, "export" with `{id, format}`, "delete" with `{id}`. */
 export class ThreadRow {
@@ -22,15 +22,15 @@ export class ThreadRow {
   /** @param {{open: boolean, unread: boolean}} marks */
   update(thread, { open, unread }) {
     this.#thread = thread;
-    const title = thread.title || UNTITLED;
+    const title = thread.title || CHAT.untitled;
     this.link.setAttribute("href", addressOf(thread.id));
     if (open) this.link.setAttribute("aria-current", "page");
     else this.link.removeAttribute("aria-current");
     setText(part(this.link, "title"), title);
     part(this.link, "title").title = title;
-    this.more.setAttribute("aria-label", `More about “${title}”`);
+    this.more.setAttribute("aria-label", CHAT.moreAbout(title));
     this.root.classList.toggle("unread", unread);
-    this.#mark(STATES[thread.state] ?? (unread ? "new" : null));
+    this.#mark(CHAT.states[thread.state] ?? (unread ? CHAT.unread : null));
   }
 
   #mark(word) {
@@ -47,13 +47,13 @@ export class ThreadRow {
 
   #menu() {
     const { pinned } = this.#thread;
-    toggleMenu(this.more, "This conversation", [
-      { label: "Rename", act: () => this.#rename() },
-      { label: pinned ? "Unpin" : "Pin", act: () => this.#fire("pin", { pinned: !pinned }) },
-      { label: "Make it a skill", act: () => (location.hash = skillOfChatAddress(this.#thread.id)) },
-      { label: "Export as Markdown", act: () => this.#fire("export", { format: "markdown" }) },
-      { label: "Export as JSON", act: () => this.#fire("export", { format: "json" }) },
-      { label: "Delete", act: () => this.#confirm() },
+    toggleMenu(this.more, CHAT.about, [
+      { label: CHAT.rename, act: () => this.#rename() },
+      { label: pinned ? CHAT.unpin : CHAT.pin, act: () => this.#fire("pin", { pinned: !pinned }) },
+      { label: CHAT.makeSkill, act: () => (location.hash = skillOfChatAddress(this.#thread.id)) },
+      { label: CHAT.exportMarkdown, act: () => this.#fire("export", { format: "markdown" }) },
+      { label: CHAT.exportJson, act: () => this.#fire("export", { format: "json" }) },
+      { label: COMMON.delete, act: () => this.#confirm() },
     ]);
   }
 

@@ -3,8 +3,9 @@
 import { fromTemplate, part, setText, timeNode } from "../dom.js";
 import { markedPieces } from "../marks.js";
 import { addressOf } from "../route.js";
-import { shortTime } from "../times.js";
-import { UNTITLED } from "./thread-row.js";
+import { CHAT } from "../words/chat.js";
+import { COMMON } from "../words/common.js";
+import { shortTime } from "../words/times.js";
 
 const PATIENCE = 200;
 
@@ -75,18 +76,19 @@ export class ThreadSearch extends EventTarget {
 }
 
 function summary(hits, { truncated }, query) {
-  if (hits.length === 0) return `Nothing was found for “${query}”.`;
-  if (truncated) return `The newest ${hits.length} places. More words find less.`;
-  return hits.length === 1 ? "1 place" : `${hits.length} places`;
+  if (hits.length === 0) return COMMON.nothingFound(query);
+  if (truncated) return CHAT.newestPlaces(hits.length);
+  return COMMON.places(hits.length);
 }
 
 function hitNode({ thread_id: thread, message_id: message, title, role, snippet, created_at: created }, query) {
   const node = fromTemplate("hit");
   const time = new Date(created);
   part(node, "link").setAttribute("href", addressOf(thread, message));
-  part(node, "title").append(...marked(title || UNTITLED, query));
+  part(node, "title").append(...marked(title || CHAT.untitled, query));
   part(node, "mark").append(timeNode(time, shortTime(time)));
-  if (role !== "title") part(node, "snippet").append(role === "user" ? "You: " : "", ...marked(snippet, query));
+  const pieces = marked(snippet, query);
+  if (role !== "title") part(node, "snippet").append(...(role === "user" ? CHAT.saidByYou(pieces) : pieces));
   return node;
 }
 

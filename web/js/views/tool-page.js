@@ -1,6 +1,7 @@
 /** What stands beside the list of tools: a head with what can be done, a line for what is to be said, and the content. */
 
 import { fromTemplate, part, setText, showText } from "../dom.js";
+import { COMMON } from "../words/common.js";
 import { PageHead } from "./page-head.js";
 
 /**
@@ -9,9 +10,9 @@ import { PageHead } from "./page-head.js";
  */
 export class ToolPage {
   /** What it is called in the bar. */
-  title = "Tools";
+  title = COMMON.tools;
 
-  /** @param {string} about "This skill" @param {string} label of the page */
+  /** @param {object|null} about of the head @param {string} label of the page */
   constructor(about, label) {
     this.root = fromTemplate("tool");
     this.root.setAttribute("aria-label", label);
@@ -76,14 +77,14 @@ export class ToolPage {
     this.fire("told", { text, offer });
   }
 
-  /** Runs *act*; what it throws is told after *failed*. One at a time: a second click does nothing twice. */
+  /** Runs *act*; *failed* makes a sentence of what it throws. One at a time: a second click does nothing twice. */
   async attempt(failed, act) {
     if (this.busy) return;
     this.busy = true;
     try {
       await act();
     } catch (error) {
-      this.say(`${failed} ${error.message}`);
+      this.say(failed(error.message));
     } finally {
       this.busy = false;
     }

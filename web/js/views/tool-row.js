@@ -2,7 +2,7 @@
 
 import { fromTemplate, part, setText } from "../dom.js";
 import { toolsAddress } from "../tools-route.js";
-import { calls, kindWord, stateWord } from "../tools-words.js";
+import { calls, kindWord, stateWord } from "../words/tools.js";
 
 export class ToolRow {
   constructor() {

@@ -3,6 +3,7 @@
 import { fromTemplate, part, setText } from "../dom.js";
 import { readPasted } from "../tools-pasted.js";
 import { toolsAddress } from "../tools-route.js";
+import { TOOLS } from "../words/tools.js";
 import { keepLookedAt, lookedAt } from "./skill-look.js";
 import { ToolPage } from "./tool-page.js";
 
@@ -17,11 +18,11 @@ export class ToolsAdd extends ToolPage {
 
   /** @param {import("../skills-api.js").SkillsApi} skills @param {import("../extensions-api.js").ExtensionsApi} extensions */
   constructor(skills, extensions) {
-    super("", "Add");
-    this.title = "Add a tool";
+    super(null, TOOLS.add);
+    this.title = TOOLS.addTool;
     [this.#skills, this.#extensions] = [skills, extensions];
     this.#listen();
-    this.show({ where: "Add", acts: [], content: this.#form });
+    this.show({ where: TOOLS.add, acts: [], content: this.#form });
   }
 
   async open() {
@@ -58,7 +59,7 @@ export class ToolsAdd extends ToolPage {
   async #take(file) {
     if (!file) return;
     part(this.#form, "file").value = "";
-    if (file.size > MOST) return this.#tell(`${file.name} is larger than 12 MB; no skill should be.`);
+    if (file.size > MOST) return this.#tell(TOOLS.fileTooLarge(file.name));
     if (/\.(?:md|markdown|txt|json)$/i.test(file.name)) {
       this.#chosen(null);
       this.#paste.value = await file.text();
@@ -76,7 +77,7 @@ export class ToolsAdd extends ToolPage {
 
   #submit() {
     const pasted = this.#file ? { kind: "skill", body: { archive: this.#file.archive } } : readPasted(this.#paste.value);
-    if (pasted.kind === "empty") return this.#tell("Paste something first, or choose a file.", "paste");
+    if (pasted.kind === "empty") return this.#tell(TOOLS.pasteFirst, "paste");
     if (pasted.kind === "wrong") return this.#tell(pasted.problem, "paste");
     if (pasted.kind === "servers") return this.#addServers(pasted.servers);
     return this.#look(pasted.body);
@@ -86,7 +87,7 @@ export class ToolsAdd extends ToolPage {
     if (this.busy) return;
     const name = part(this.#form, "name").value.trim();
     const whole = name === "" ? body : { ...body, name };
-    this.#work(true, "url" in body ? "Reading it…" : "");
+    this.#work(true, "url" in body ? TOOLS.readingIt : "");
     const [detail, error] = await this.#skills.preview(whole).then((found) => [found, null], (reason) => [null, reason]);
     this.#work(false, "");
     if (!this.root.isConnected) return;
@@ -106,13 +107,13 @@ export class ToolsAdd extends ToolPage {
     for (const [name, server] of Object.entries(servers)) {
       const [item, error] = await this.#extensions.install({ mcpServers: { [name]: server } }).then((found) => [found, null], (reason) => [null, reason]);
       if (item !== null) added.push(item.name);
-      else problem ??= `“${name}” was not added. ${error.message}`;
+      else problem ??= TOOLS.notAdded(name, error.message);
     }
     this.#work(false, "");
     this.fire("changed");
     if (added.length > 0) {
       if (problem !== null) this.tell(problem);
-      else if (added.length > 1) this.tell(`${added.length} were added. Each of them waits to be confirmed.`);
+      else if (added.length > 1) this.tell(TOOLS.added(added.length));
       return this.fire("go", toolsAddress("extensions", added[0]));
     }
     this.#paste.value = text;

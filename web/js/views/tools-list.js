@@ -2,6 +2,8 @@
 
 import { arrange, part, setText, showText } from "../dom.js";
 import { availableTool, extensionTool, skillTool } from "../tool-book.js";
+import { SKILLS } from "../words/skills.js";
+import { TOOLS } from "../words/tools.js";
 import { Roving } from "./roving.js";
 import { ToolRow } from "./tool-row.js";
 
@@ -73,7 +75,7 @@ export class ToolsList extends EventTarget {
 
   async #readSkills() {
     const [found, list] = await Promise.all([this.#skills.search(), this.#skills.list()]);
-    const problems = list.problems.map(({ path, message }) => `${path} is no usable skill. ${message}`);
+    const problems = list.problems.map(({ path, message }) => SKILLS.unusable(path, message));
     return { tools: found.skills.map(skillTool), problems: found.registry_error ? [...problems, found.registry_error] : problems };
   }
 
@@ -84,7 +86,7 @@ export class ToolsList extends EventTarget {
   }
 
   #take(kind, read) {
-    this.#problems[kind] = read instanceof Error ? [`The ${kind} can’t be read. ${read.message}`] : read.problems;
+    this.#problems[kind] = read instanceof Error ? [TOOLS.kindUnreadable[kind](read.message)] : read.problems;
     if (!(read instanceof Error)) this.#book.replace(kind, read.tools);
   }
 
@@ -98,9 +100,9 @@ export class ToolsList extends EventTarget {
     part(this.#root, "reading").hidden = this.#state !== "reading" || !empty;
     part(this.#root, "installed-title").hidden = installed.length === 0;
     part(this.#root, "available-title").hidden = available.length === 0;
-    showText(part(this.#root, "empty"), this.#state === "read" && empty ? "There is nothing to install from here yet." : "");
+    showText(part(this.#root, "empty"), this.#state === "read" && empty ? TOOLS.nothingToInstall : "");
     part(this.#root, "failed").hidden = this.#state !== "failed";
-    setText(part(this.#root, "failed-text"), this.#state === "failed" ? "The list of tools can’t be read." : "");
+    setText(part(this.#root, "failed-text"), this.#state === "failed" ? TOOLS.listUnreadable : "");
     const lines = this.#state === "failed" ? [] : Object.values(this.#problems).flat();
     part(this.#root, "problems").replaceChildren(...lines.map(lineNode));
   }

@@ -3,7 +3,8 @@
 import { fromTemplate, part, setText } from "../dom.js";
 import { markedPieces } from "../marks.js";
 import { toolsAddress } from "../tools-route.js";
-import { kindWord, stateWord } from "../tools-words.js";
+import { COMMON } from "../words/common.js";
+import { kindWord, stateWord, TOOLS } from "../words/tools.js";
 
 /** Fires "change" when what is shown has changed; "go" with an address; "down" when the list is wanted. */
 export class ToolsSearch extends EventTarget {
@@ -68,8 +69,8 @@ export class ToolsSearch extends EventTarget {
 }
 
 function summary(count, query) {
-  if (count === 0) return `Nothing was found for “${query}”.`;
-  return count === 1 ? "1 tool" : `${count} tools`;
+  if (count === 0) return COMMON.nothingFound(query);
+  return TOOLS.found(count);
 }
 
 function hitNode(tool, query) {

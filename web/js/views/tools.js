@@ -6,6 +6,7 @@ import { ExtensionsApi } from "../extensions-api.js";
 import { SkillsApi } from "../skills-api.js";
 import { ToolBook } from "../tool-book.js";
 import { readToolsRoute, toolsAddress } from "../tools-route.js";
+import { COMMON } from "../words/common.js";
 import { troubleText } from "./notice.js";
 import { NotesSaid } from "./notes-said.js";
 import { ToolPages } from "./tool-pages.js";
@@ -99,7 +100,7 @@ export default class ToolsView {
   }
 
   #entitle() {
-    this.root.dispatchEvent(new CustomEvent("titled", { detail: this.#page?.title ?? "Tools" }));
+    this.root.dispatchEvent(new CustomEvent("titled", { detail: this.#page?.title ?? COMMON.tools }));
   }
 
   #turnTo(route, key) {
@@ -145,7 +146,7 @@ export default class ToolsView {
 
   #missing({ name, message }) {
     const key = `extensions/${name}`;
-    if (key !== this.#key) this.said.tell(message, { label: "Open it", act: () => this.#go(toolsAddress("extensions", name)) });
+    if (key !== this.#key) this.said.tell(message, { label: COMMON.openIt, act: () => this.#go(toolsAddress("extensions", name)) });
   }
 
   #readSoon() {

@@ -1,10 +1,12 @@
 /** How a turn ended: the word and reason where there is no whole answer, what can be done, and its time, tokens and cost. */
 
 import { part, setText, timeNode } from "../dom.js";
-import { dollars } from "../money.js";
-import { dayAndTime, duration } from "../times.js";
+import { CHAT } from "../words/chat.js";
+import { COMMON } from "../words/common.js";
+import { furtherFacts } from "../words/language.js";
+import { dollars } from "../words/money.js";
+import { dayAndTime, duration } from "../words/times.js";
 
-const WORDS = { stopped: "Stopped", failed: "No answer.", interrupted: "Interrupted." };
 const OF_THE_MODEL = new Set(["unreachable", "key_refused", "model_missing", "timeout", "bad_reply", "refused", "provider_failed", "empty_reply"]);
 
 export class TurnEnding {
@@ -17,7 +19,7 @@ export class TurnEnding {
 
   /** The word for a turn in *state*; undefined where none is needed. */
   static word(state, { undone = false } = {}) {
-    return undone ? "Taken back" : WORDS[state];
+    return undone ? CHAT.takenBack : CHAT.endings[state];
   }
 
   /**
@@ -36,8 +38,8 @@ export class TurnEnding {
   }
 
   #showMeta({ at, usage, cost_usd: cost, duration_ms: took }) {
-    const tokens = usage?.total_tokens ? `${usage.total_tokens.toLocaleString("en")} tokens` : "";
-    const rest = [took ? duration(took) : "", tokens, cost ? dollars(cost) : ""].filter(Boolean).map((fact) => ` · ${fact}`);
-    part(this.#root, "meta").replaceChildren(timeNode(at, dayAndTime(at)), rest.join(""));
+    const tokens = usage?.total_tokens ? COMMON.tokens(usage.total_tokens) : "";
+    const rest = furtherFacts([took ? duration(took) : "", tokens, cost ? dollars(cost) : ""]);
+    part(this.#root, "meta").replaceChildren(timeNode(at, dayAndTime(at)), rest);
   }
 }

@@ -3,6 +3,7 @@
 import { announce, fromTemplate, part, setText, showText } from "../dom.js";
 import { MarkdownView } from "../markdown.js";
 import { linkPaths } from "../notes-paths.js";
+import { sentences } from "../words/language.js";
 import { ApprovalList } from "./approval-list.js";
 import { AttachedFiles } from "./attached-files.js";
 import { Reasoning } from "./reasoning.js";
@@ -159,7 +160,7 @@ export class Turn {
     this.state = state;
     this.#flush();
     this.#ended(data);
-    announce([TurnEnding.word(state, this.#facts), data.message, this.#text].filter(Boolean).join(" "));
+    announce(sentences([TurnEnding.word(state, this.#facts), data.message, this.#text]));
   }
 
   #flush() {

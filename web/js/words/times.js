@@ -1,7 +1,9 @@
 /** Times and durations in the words that people read. */
 
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const LONG_MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
 const DAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+const SPANS = [[86400, "day", "days"], [3600, "hour", "hours"], [60, "minute", "minutes"], [1, "second", "seconds"]];
 const DAY = 86400000;
 
 /** "14:02" */
@@ -37,10 +39,14 @@ export function dayName(day) {
 
 /** "3 days", "1 hour": a span in its largest unit. */
 export function roughly(seconds) {
-  const [count, unit] = [[86400, "day"], [3600, "hour"], [60, "minute"], [1, "second"]]
-    .map(([size, name]) => [Math.floor(seconds / size), name])
-    .find(([number, name]) => number > 0 || name === "second");
-  return `${count} ${unit}${count === 1 ? "" : "s"}`;
+  const [size, one, many] = SPANS.find(([unit]) => seconds >= unit) ?? SPANS.at(-1);
+  const count = Math.floor(seconds / size);
+  return count === 1 ? `1 ${one}` : `${count} ${many}`;
+}
+
+/** "Tuesday 3 March 2026" */
+export function longDay(date) {
+  return `${DAYS[date.getDay()]} ${date.getDate()} ${LONG_MONTHS[date.getMonth()]} ${date.getFullYear()}`;
 }
 
 /** "Tuesday 3 Mar 2026, 14:02:09", for a tooltip. */

@@ -1,23 +1,8 @@
-/** What the page says of skills and extensions. Pure. */
+/** What the page says of skills. Pure. */
 
-import { wish } from "./tool-words.js";
+import { wish } from "./calls.js";
+import { facts, listed } from "./language.js";
 
-const KINDS = { skills: "skill", extensions: "extension" };
-const STATES = {
-  enabled: "enabled",
-  disabled: "disabled",
-  changed: "changed: look at it",
-  broken: "can’t be read",
-  installing: "being installed",
-  install_failed: "not installed: look at it",
-  unconfirmed: "to be confirmed",
-  needs_settings: "needs settings",
-  needs_token: "needs a token",
-  failed: "does not work",
-  running: "enabled",
-  ready: "enabled",
-};
-const CALLING = new Set(["changed", "broken", "install_failed", "unconfirmed", "needs_settings", "needs_token", "failed"]);
 const SEVERITIES = { danger: "Danger", warning: "Warning", note: "Note" };
 const ORIGINS = { archive: "from a file", pasted: "pasted" };
 const READS = "Until this is ticked, the assistant may only look once it has read this skill, and change nothing until its answer is there.";
@@ -30,20 +15,39 @@ const STATE_SENTENCES = {
   available: () => "Not installed.",
 };
 
-/** "skill" */
-export function kindWord({ kind }) {
-  return KINDS[kind];
-}
+export const SKILLS = Object.freeze({
+  // One skill
+  title: "Skill",
+  titleNew: "New skill",
+  about: { menu: "This skill", button: "More about this skill" },
+  yours: "Skill · yours",
+  use: "Use it",
+  installAndEnable: "Install and enable",
+  changeAdded: "Change what is added",
+  unusable: (path, why) => `${path} is no usable skill. ${why}`,
+  asks: (wishes) => `It asks to ${listed(wishes)}. Asking alone allows none of that.`,
+  noText: "This file is no text.",
+  removed: (name) => `Removed “${name}”.`,
+  removedAndKept: (name, folder) => `Removed “${name}”. Its text was kept in skills/${folder}.`,
 
-/** "enabled", "changed: look at it"; what is only available has none. */
-export function stateWord({ state }) {
-  return STATES[state] ?? "";
-}
+  // Writing
+  newHint: "The lines between “---” say what it is called and when it fits. Below stands what the assistant is to do, in plain words.",
+  conversationUnreadable: (why) => `The conversation can’t be read. ${why}`,
+  nameless: "Not saved. It needs a name: a line “name: my-skill” between the two lines “---” at its beginning.",
+  nameTaken: (name) => `Not saved. There is a skill called ${name} already; give this one another name.`,
+  whichStays: "This skill was changed elsewhere while you wrote. Which text is to stay?",
+  savedNothing: "Saved nothing yet: this skill was changed elsewhere.",
 
-/** Whether it waits for somebody. */
-export function calls({ state }) {
-  return CALLING.has(state);
-}
+  // What a new one begins with, in Markdown
+  firstName: "my-skill",
+  firstTitle: "My skill",
+  firstDescription: "What it does, and when to use it.",
+  firstBody: "# My skill\n\n1. First step\n2. Next step",
+  firstStep: "1. First step",
+  stepsHead: "## Steps",
+  answerHead: "## How the answer looks",
+  descriptionOf: (heading, asked) => `${heading}. Use it when something like this is asked: ${asked}`,
+});
 
 /** How a skill is, in a sentence. */
 export function skillSentence(skill) {
@@ -53,7 +57,7 @@ export function skillSentence(skill) {
 /** "Skill · 1.0.0 · yours" */
 export function skillWhere({ version, source, origin }) {
   const from = { builtin: "comes with IronClaw", own: "yours" }[source] ?? ORIGINS[origin] ?? "from elsewhere";
-  return ["Skill", version === "0.0.0" ? "" : version, from].filter(Boolean).join(" · ");
+  return facts(["Skill", version === "0.0.0" ? "" : version, from]);
 }
 
 /** "From https://…", of one that came from an address. */
@@ -71,9 +75,9 @@ export function askedTools({ allowed_tools: tools }) {
   return tools.map(wish);
 }
 
-/** "Danger" */
-export function severityWord({ severity }) {
-  return SEVERITIES[severity] ?? severity;
+/** "Danger." */
+export function severityText({ severity }) {
+  return `${SEVERITIES[severity] ?? severity}.`;
 }
 
 /** "SKILL.md, line 8" */

@@ -1,5 +1,7 @@
 /** Jobs in the words that people read. Pure. */
 
+import { COMMON } from "./common.js";
+import { facts, numberText } from "./language.js";
 import { duration } from "./times.js";
 
 const STATES = {
@@ -11,6 +13,36 @@ const STATES = {
   timed_out: "Out of time",
   interrupted: "Interrupted",
 };
+
+export const JOBS = Object.freeze({
+  // Starting one
+  whatToDo: "What is to be done",
+  shellCommand: "A shell command",
+  task: "Task",
+  command: "Command",
+  commandFirst: "Enter what is to be run.",
+  minutesWanted: "Enter the minutes that it may take, like 10, or nothing.",
+  megabytesWanted: "Enter megabytes, like 256, or nothing.",
+
+  // One job
+  about: { menu: "This job", button: "More about this job" },
+  stoppingState: "Stopping",
+  runAgain: "Run again",
+  downloadOutput: "Download the output",
+  unreadable: (why) => `The job can't be read. ${why}`,
+  listUnreadable: (why) => `The jobs can't be read. ${why}`,
+
+  // What it prints
+  printsLater: "It waits for its turn.",
+  printsNothingYet: "Nothing has been printed yet.",
+  printedNothing: "It has printed nothing.",
+
+  // Its files
+  allFiles: "All files",
+  noFiles: "There are no files.",
+  moreFiles: (count) => `There are more than these ${numberText(count)}.`,
+  filesUnreadable: (why) => `The files can't be read. ${why}`,
+});
 
 /** Whether a job of this status has come to its end. */
 export function hasEnded(status) {
@@ -39,11 +71,16 @@ export function factTexts(job, now = new Date()) {
     lasted && `${hasEnded(job.status) ? "took" : "for"} ${lasted}`,
     job.sandbox ? `in ${job.sandbox}` : "",
     job.network ? "with network" : "",
-    job.tokens > 0 ? `${job.tokens.toLocaleString("en")} tokens` : "",
+    job.tokens > 0 ? COMMON.tokens(job.tokens) : "",
   ].filter(Boolean);
 }
 
 /** What became of a job that somebody else tells of: "Done", "Failed, exit code 1". */
 export function outcomeText({ status, exit_code: code }) {
   return `${stateText({ status })}${status === "failed" && code ? `, exit code ${code}` : ""}`;
+}
+
+/** A job that a call has started: "Job · Running · what it has printed last". */
+export function lineText(job) {
+  return facts(["Job", outcomeText(job), job.status === "running" ? job.last_line : ""]);
 }

@@ -1,5 +1,7 @@
 /** What the page says of one extension, and of what it asks for. Pure. */
 
+import { facts, listed, sentences } from "./language.js";
+
 const PLAIN = /^[\w@%+=:,./{}-]+$/;
 const HIDDEN = /[\p{C}\p{Zl}\p{Zp}]|(?! )\p{Zs}/gu;
 const SOURCES = { builtin: "comes with IronClaw", own: "from your folder", pasted: "pasted" };
@@ -16,6 +18,36 @@ const SENTENCES = {
   ready: () => "Enabled. Nothing of it runs until one of its tools is used.",
 };
 
+export const EXTENSIONS = Object.freeze({
+  // One extension
+  title: "Extension",
+  about: { menu: "This extension", button: "More about this extension" },
+  giveUp: "Give up",
+  test: "Test",
+  testing: "Testing: it is started, and asked for its tools…",
+  works: (tools) => `It works: ${toolsText(tools)}`,
+  doesNotWork: (why) => `It does not work. ${why}`,
+  notTested: (why) => `Not tested. ${why}`,
+  removed: (title) => `Removed “${title}”, with its token and its settings.`,
+  wanted: (titles) => `After that it needs from you: ${listed(titles)}.`,
+  asks: "asks you",
+  noDescription: "It says nothing of what it does.",
+
+  // Its tokens and settings
+  optional: (title) => `${title} (optional)`,
+  keptReplaceable: "One is kept; a new one replaces it",
+  kept: "One is kept.",
+  tokenFirst: "Enter the token first.",
+  trying: "Trying it…",
+  tokenTaken: "It was taken.",
+  tokenUnchecked: (why) => sentences(["It is kept, but could not be checked yet.", why]),
+  notKept: (why) => `Not kept. ${why}`,
+  placeholders: { url: "https://…", folder: "/home/…", folders: "/home/…:/srv/…", file: "/home/…" },
+  severalFolders: "Several are written with “:” between them.",
+  nothingChanged: "Nothing was changed.",
+  saving: "Saving…",
+});
+
 /** How it is, in a sentence. @param {{state?: string}} extension without a state: not installed */
 export function extensionSentence(extension) {
   if (extension.state === undefined) return "Not installed.";
@@ -24,7 +56,7 @@ export function extensionSentence(extension) {
 
 /** "Extension · 1.0.0 · comes with IronClaw" */
 export function extensionWhere({ version, registry }) {
-  return ["Extension", version === "0" ? "" : version, SOURCES[registry]].filter(Boolean).join(" · ");
+  return facts(["Extension", version === "0" ? "" : version, SOURCES[registry]]);
 }
 
 /** A command as it could be typed, each sign of it to be seen. @param {string[]} argv */
@@ -49,9 +81,9 @@ export function sandboxText({ kind, sandbox }) {
 
 /** Which hosts a program may reach, or where a token goes. A sandbox lets it reach none, or any. */
 export function hostsText(hosts, { kind, sandbox }) {
-  if (kind === "http") return hosts.length === 0 ? "" : `What you enter for it goes only to ${listed(hosts)}.`;
+  if (kind === "http") return hosts.length === 0 ? "" : `What you enter for it goes only to ${listed(hosts.map(visible))}.`;
   if (hosts.includes("*")) return "It may reach any address.";
-  if (hosts.length > 0) return `It is made to reach ${listed(hosts)}; nothing keeps it from other addresses.`;
+  if (hosts.length > 0) return `It is made to reach ${listed(hosts.map(visible))}; nothing keeps it from other addresses.`;
   return sandbox ? "In the sandbox it reaches no address." : "It is made to reach no address; nothing keeps it from that.";
 }
 
@@ -61,12 +93,12 @@ export function foldersText(folders, settings) {
     const setting = settings.find((one) => one.name === name);
     return setting === undefined ? "its own folder" : (setting.value ?? `what you set as “${setting.title}”`);
   };
-  return folders.length === 0 ? "" : `It uses ${listed(folders.map((folder) => folder.replace(/\{(\w+)\}/g, named)))}.`;
+  return folders.length === 0 ? "" : `It uses ${listed(folders.map((folder) => visible(folder.replace(/\{(\w+)\}/g, named))))}.`;
 }
 
 /** What a program is given, beside its command. */
 export function givenText({ kind, variables }) {
-  return variables.length === 0 || kind === "http" ? "" : `It is given ${listed(variables)}.`;
+  return variables.length === 0 || kind === "http" ? "" : `It is given ${listed(variables.map(visible))}.`;
 }
 
 /** "12 tools, 3 of them ask you before each use." */
@@ -76,10 +108,6 @@ export function toolsText(tools) {
   if (asking === 0) return `${count}.`;
   if (asking === tools.length) return tools.length === 1 ? "1 tool, which asks you before each use." : `${count}, which ask you before each use.`;
   return `${count}, ${asking} of them ${asking === 1 ? "asks" : "ask"} you before each use.`;
-}
-
-function listed(words) {
-  return words.map(visible).join(", ");
 }
 
 // What does not show, or turns the writing around, is written out.

@@ -1,4 +1,6 @@
-/** What the agent does, in plain words. Tools that are not known here go by their name. Pure. */
+/** What the agent does, and asks to do, in plain words. Tools that are not known here go by their name. Pure. */
+
+import { facts } from "./language.js";
 
 const WORDS = new Map([
   ["MemorySearch", ["Searching notes", "Searched notes", "search notes"]],
@@ -19,10 +21,25 @@ const WORDS = new Map([
   ["Time", ["Looking at the clock", "Looked at the clock", "look at the clock"]],
 ]);
 
+export const CALLS = Object.freeze({
+  tool: "Tool",
+  result: "Result",
+  stopped: "stopped",
+  failed: (preview) => (preview ? `failed: ${preview}` : "failed"),
+  question: (name) => `Allow IronClaw to ${wish(name)}?`,
+  asked: (name, subject) => facts([wish(name), subject]),
+  answers: { approve: "Allowed once", always: "Always allowed", deny: "Not allowed" },
+  notAnswered: (why) => `Not answered. ${why}`,
+  notAskedAnyMore: "Not asked any more",
+  summary: ({ count, failed, took }) => facts([`${count} steps`, failed ? `${failed} failed` : "", took]),
+});
+
+/** "Searching notes…" */
 export function doing(tool) {
-  return WORDS.get(tool)?.[0] ?? tool;
+  return `${WORDS.get(tool)?.[0] ?? tool}…`;
 }
 
+/** "Searched notes" */
 export function done(tool) {
   return WORDS.get(tool)?.[1] ?? tool;
 }

@@ -1,5 +1,7 @@
 /** The connected model in words that people read. Pure. */
 
+import { facts, listed, numberText } from "./language.js";
+
 const STATES = {
   loading: "is being loaded",
   unreachable: "can't be reached",
@@ -22,6 +24,20 @@ const TITLES = new Map([
   ["vllm", "vLLM"],
 ]);
 
+export const MODEL = Object.freeze({
+  keptKey: "The one that is kept",
+  keyIfAsked: "Only if it asks for one",
+  addressFirst: "Enter where the model is.",
+  connect: "Connect",
+  trying: "Trying…",
+  tryingModel: (name) => `Trying ${name}…`,
+  tryingAddress: (address) => `Trying ${address}. A model that has to be loaded first takes a while.`,
+  looking: "Looking on the gateway's machine.",
+  noServer: "No model server runs on the gateway's machine. Ollama is a simple one to start with.",
+  server: (address, models) => facts([address, listed(models)]),
+  notDisconnected: (why) => `Not disconnected. ${why}`,
+});
+
 /** Who answers, of the status: "llama3", "llama3 can't be reached", "Built-in assistant". */
 export function modelText({ state, model }) {
   if (state === "none") return "Built-in assistant";
@@ -37,13 +53,12 @@ function titleText({ provider, base_url: address, model }) {
 
 /** What else is known of it: "Ollama at http://tower:11434 · 131,072 tokens of context · with a key". */
 export function factsText({ provider, base_url: address, context_tokens: context, has_key: hasKey, source }) {
-  const facts = [
+  return facts([
     [TITLES.get(provider), address].filter(Boolean).join(" at "),
-    context ? `${context.toLocaleString("en")} tokens of context` : "",
+    context ? `${numberText(context)} tokens of context` : "",
     hasKey ? "its key is kept, encrypted" : "",
     source === "found" ? "found on this machine" : "",
-  ];
-  return facts.filter(Boolean).join(" · ");
+  ]);
 }
 
 /** "Connected: llama3 at tower; first words in 0.8 s."; what is not connected goes by its name alone. */
