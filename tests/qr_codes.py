@@ -26,6 +26,7 @@ def read_address(address: str) -> str:
     assert int(found[1]) == int(found[2]) * int(found[3])
     image = Image.new("L", (int(found[3]), int(found[3])), 255)
     x, y = map(float, found[4].split())
+    assert (x, y) == (4, 4.5)  # a quiet zone of four modules; lines are drawn along their middle
     for run, right, down in re.findall(r"h(\d+)|m(-?\d+) (\d+)", found[5]):
         if run:
             ImageDraw.Draw(image).line([(x, int(y)), (x + int(run) - 1, int(y))], fill=0)
