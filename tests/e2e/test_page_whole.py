@@ -49,7 +49,8 @@ JARGON = re.compile(
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
-    process = GatewayProcess(tmp_path_factory.mktemp("whole") / "home", {"BUILTIN_WORD_DELAY": "0"})
+    env = {"BUILTIN_WORD_DELAY": "0", **page_tour.FOR_SHOW}
+    process = GatewayProcess(tmp_path_factory.mktemp("whole") / "home", env)
     try:
         yield process.start()
     finally:
@@ -269,6 +270,7 @@ def bodies(thread: str, message: str) -> dict[tuple[str, str], list[dict[str, An
         ("post", "/api/model/test"): [{"address": "127.0.0.1:9", "model": EVIL}],
         ("post", "/api/logs/level"): [{"level": "info"}],
         ("put", "/api/budget"): [{"day_usd": None, "month_usd": None}],
+        ("post", "/api/pairing"): [{"page": f"http://192.168.1.5/{EVIL}", "code": True}],
     }
 
 
