@@ -1,7 +1,7 @@
 /** The page's start: the token, then the places. */
 
 import { Api } from "./api.js";
-import { setText } from "./dom.js";
+import { showText } from "./dom.js";
 import { Session } from "./session.js";
 import { tab } from "./storage.js";
 import * as token from "./token.js";
@@ -21,7 +21,7 @@ function show(next, { signedIn }) {
   view = next;
   place.replaceChildren(next.root);
   signOutButton.hidden = !signedIn;
-  setText(title, "");
+  showText(title, "");
   next.opened();
 }
 
@@ -36,7 +36,7 @@ function openPlaces(key) {
 }
 
 function entitle(text) {
-  setText(title, text);
+  showText(title, text);
   back.setAttribute("href", `#/${document.body.dataset.place}`);
   document.title = text === "" ? COMMON.product : COMMON.pageTitle(text);
 }
@@ -62,6 +62,8 @@ signOutButton.addEventListener("click", () => {
   signOut("");
   tab.clear();
 });
+// While an input method composes a word its keys are its own: no view hears of them. Safari calls the Enter that ends it 229.
+addEventListener("keydown", (event) => (event.isComposing || event.keyCode === 229) && event.stopImmediatePropagation(), { capture: true });
 // A link with a token pasted into an open page.
 addEventListener("hashchange", () => token.takeFromAddress() && start());
 // A page that the browser keeps for "back" must not hold a stream.
