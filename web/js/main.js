@@ -14,7 +14,10 @@ const place = document.getElementById("place");
 const signOutButton = document.getElementById("sign-out");
 const back = document.querySelector(".back");
 const title = document.getElementById("bar-title");
+const working = document.getElementById("working");
+const PATIENCE = 150; // milliseconds: what is over sooner needs no word
 let view = null;
+let soon = null;
 
 function show(next, { signedIn }) {
   view?.close();
@@ -31,8 +34,16 @@ function openPlaces(key) {
   api.addEventListener("refused", () => {
     if (view === frame) signOut(key === null ? "" : COMMON.tokenRefused);
   });
+  api.addEventListener("working", ({ detail }) => work(detail));
   frame.root.addEventListener("titled", ({ detail }) => entitle(detail));
   show(frame, { signedIn: key !== null });
+}
+
+// What was pressed is being done.
+function work(count) {
+  clearTimeout(soon);
+  if (count === 0) working.hidden = true;
+  else soon = setTimeout(() => (working.hidden = false), PATIENCE);
 }
 
 function entitle(text) {
