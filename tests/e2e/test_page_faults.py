@@ -80,6 +80,7 @@ def test_point_15_a_short_break_is_mended_and_a_longer_one_is_one_quiet_line(
     expect(page.get_by_text("Reconnecting")).to_be_visible(timeout=5_000)
     assert 900 < page.evaluate("window.noticed[0][0]") - killed < 2500
     assert page.locator("[role=alert]:visible, .toast").count() == 0
+    gateway.env["GATEWAY_PORT"] = str(gateway.port)
     gateway.start()
     expect(page.get_by_text("Reconnecting")).to_be_hidden(timeout=40_000)
 

@@ -62,15 +62,13 @@ def compare(page: Page, before: Any, what: str) -> list[str]:
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("width", [1280, 360])
-def test_point_22_reload_back_and_forward_keep_view_thing_scroll_and_draft_in_all_places_also_below_a_prefix(
-    look: Callable[..., Page], gateway: GatewayProcess, home: Furnished, front: Front, width: int
+def test_point_22_reload_back_and_forward_keep_view_thing_scroll_and_draft_in_all_places_below_a_prefix(
+    look: Callable[..., Page], home: Furnished, front: Front
 ) -> None:
-    page = look(width)
+    page = look()
     page.add_init_script(f"({LEARN})()")
-    prefixed = width == 360
-    base = front.url.rstrip("/") if prefixed else gateway.url
-    page.goto(front.url if prefixed else f"{base}/#token={gateway.token}")
+    base = front.url.rstrip("/")
+    page.goto(front.url)
     page.get_by_role("textbox", name="Message").wait_for()
     wrong: dict[tuple[str, str], list[str]] = {}
     for view in page_tour.walk(page, base, home):
