@@ -36,7 +36,7 @@ def main() -> None:
     asked = parser.parse_args()
     asked.into.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="ironclaw-") as folder, sync_playwright() as playwright:
-        gateway = GatewayProcess(Path(folder) / "home", {"BUILTIN_WORD_DELAY": "0"})
+        gateway = GatewayProcess(Path(folder) / "home", {"BUILTIN_WORD_DELAY": "0", **page_tour.FOR_SHOW})
         browser = playwright.chromium.launch(
             executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"]
         )

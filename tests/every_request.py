@@ -10,7 +10,7 @@ METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE")
 
 
 def page_paths() -> set[str]:
-    files = {path for path in WEB.rglob("*.*") if path.suffix in {".js", ".css", ".svg", ".txt"} or path.parent != WEB}
+    files = {path for path in WEB.rglob("*.*") if path != WEB / "index.html"}
     return {f"/{path.relative_to(WEB).as_posix()}" for path in files} | {"/", "/favicon.ico"}
 
 

@@ -81,7 +81,8 @@ def openai_calls(call: Callable[..., Any]) -> None:
 
 
 def upkeep_calls(call: Callable[..., Any]) -> None:
-    """Logs and usage."""
+    """Logs, usage and pairing."""
+    call("POST", "/api/pairing", {"page": "http://192.168.1.5:3000/", "code": True})
     call("POST", "/api/logs/level", {"level": "debug"})
     call("GET", "/api/usage", query="?days=2")
     call("PUT", "/api/budget", {"day_usd": 5, "month_usd": None})

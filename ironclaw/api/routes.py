@@ -1,7 +1,20 @@
 """THE route table: every path of the API, in the contract's order. What is not here is not served, except the page."""
 
 from ironclaw.api.route import Route
-from ironclaw.api.tables import backup, chat, extensions, jobs, logs, memory, model, openai, skills, status, usage
+from ironclaw.api.tables import (
+    backup,
+    chat,
+    extensions,
+    jobs,
+    logs,
+    memory,
+    model,
+    openai,
+    pairing,
+    skills,
+    status,
+    usage,
+)
 
 ROUTES: tuple[Route, ...] = (
     *chat.ROWS,
@@ -13,6 +26,7 @@ ROUTES: tuple[Route, ...] = (
     *logs.ROWS,
     *usage.ROWS,
     *backup.ROWS,
+    *pairing.ROWS,
     *status.ROWS,
     *openai.ROWS,
 )

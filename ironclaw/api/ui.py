@@ -19,14 +19,17 @@ _TYPES = {
     ".css": "text/css",
     ".js": "text/javascript",
     ".svg": "image/svg+xml",
+    ".png": "image/png",
     ".txt": "text/plain",
+    ".webmanifest": "application/manifest+json",
 }
+_BINARY = frozenset({"image/png"})
 
 
 @attrs.frozen
 class _File:
     plain: bytes
-    packed: bytes
+    packed: bytes | None  # None where that would not be smaller
     etag: str
 
 
@@ -76,16 +79,17 @@ class Page:
 
 
 def _compressed(plain: bytes) -> _File:
-    return _File(plain, gzip.compress(plain, 9, mtime=0), f'"{hashlib.sha256(plain).hexdigest()[:16]}"')
+    packed = gzip.compress(plain, 9, mtime=0)
+    return _File(plain, packed if len(packed) < len(plain) else None, f'"{hashlib.sha256(plain).hexdigest()[:16]}"')
 
 
 def _response(request: web.Request, file: _File, media_type: str) -> web.Response:
     headers = {"ETag": file.etag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
     if request.headers.get("If-None-Match") == file.etag:
         return web.Response(status=304, headers=headers)
-    packed = "gzip" in request.headers.get("Accept-Encoding", "")
-    if packed:
+    body = file.plain
+    if file.packed is not None and "gzip" in request.headers.get("Accept-Encoding", ""):
+        body = file.packed
         headers["Content-Encoding"] = "gzip"
-    return web.Response(
-        body=file.packed if packed else file.plain, content_type=media_type, charset="utf-8", headers=headers
-    )
+    charset = None if media_type in _BINARY else "utf-8"
+    return web.Response(body=body, content_type=media_type, charset=charset, headers=headers)

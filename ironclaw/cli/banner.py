@@ -1,13 +1,11 @@
 """What `ironclaw run` says when it has started: where to go, with what token. Straight to stderr, never through the log."""
 
-import contextlib
 import shutil
-import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ironclaw import codec
+from ironclaw import codec, pairing
 from ironclaw.logs import give_up_stderr
 
 if TYPE_CHECKING:
@@ -40,11 +38,11 @@ def announce(services: "Services", host: str, port: int) -> None:
         lines = ["Auth token: as before; `ironclaw token show` prints it"] if own_token else []
         lines.append(f"Open {url}/")
     else:
-        lines = [f"Auth token: {services.token}", f"Open {url}/#token={services.token}"]
+        lines = [f"Auth token: {services.token}", f"Open {pairing.sign_in_link(f'{url}/', services.token)}"]
     for line in lines:
         say(_as_json(line) if settings.log_format == "json" else f"[INFO] {line}")
     if terminal and own_token and settings.log_format == "text":
-        _show_ways(services.token, url, _lan_url(port) if host in _ANY else None)
+        _show_ways(services.token, url, pairing.place_on_network(port))
 
 
 def _as_json(message: str) -> str:
@@ -52,10 +50,11 @@ def _as_json(message: str) -> str:
     return codec.dumps({"level": "INFO", "message": message, "timestamp": stamp, "logger": "ironclaw"}).decode()
 
 
-def _show_ways(token: str, url: str, lan: str | None) -> None:
-    if lan is not None:
-        say(f"[INFO] On your phone or another device: {lan}/#token={token}")
-        say(_qr_code(f"{lan}/#token={token}"))
+def _show_ways(token: str, url: str, place: str | None) -> None:
+    if place is not None:
+        link = pairing.sign_in_link(f"http://{place}/", token)
+        say(f"[INFO] On your phone or another device: {link}")
+        say(pairing.terminal_code(link))
     say(f'Try:  curl -H "Authorization: Bearer {token}" {url}/api/status')
     say(f"      {_own_command()} chat help")
 
@@ -66,24 +65,3 @@ def _own_command() -> str:
         return "ironclaw"
     script = Path(sys.argv[0])
     return str(script) if script.name == "ironclaw" else f"{sys.executable} -m ironclaw"
-
-
-def _lan_url(port: int) -> str | None:
-    """The address of this machine on its network; None where there is none. Nothing is sent: only a route is looked up."""
-    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect(("192.0.2.1", 9))
-        address = probe.getsockname()[0]
-        if not address.startswith("127."):
-            return f"http://{address}:{port}"
-    return None
-
-
-def _qr_code(text: str) -> str:
-    """A QR code of half blocks, small enough for any terminal."""
-    import io
-
-    import segno
-
-    out = io.StringIO()
-    segno.make(text, error="l").terminal(out=out, compact=True)
-    return out.getvalue().rstrip("\n")

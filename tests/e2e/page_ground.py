@@ -77,7 +77,8 @@ def run_asking(tmp_path: Path, stand_in: StandInProcess) -> Iterator[AskingHost]
 @pytest.fixture(name="gateway", scope="module")
 def run_furnished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
     """One gateway for all tests of a file; `home` fills it."""
-    process = GatewayProcess(tmp_path_factory.mktemp("furnished") / "home", {"BUILTIN_WORD_DELAY": "0"})
+    env = {"BUILTIN_WORD_DELAY": "0", **page_tour.FOR_SHOW}
+    process = GatewayProcess(tmp_path_factory.mktemp("furnished") / "home", env)
     try:
         yield process.start()
     finally:

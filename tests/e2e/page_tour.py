@@ -16,6 +16,11 @@ import skill_calls
 from gateway_process import GatewayProcess
 from playwright.sync_api import Page, expect
 
+# What the code under System shows to who looks at pictures of the tour: it opens nothing.
+FOR_SHOW = {
+    "GATEWAY_PUBLIC_URL": "https://ironclaw.example.com",
+    "GATEWAY_AUTH_TOKEN": "a-token-that-was-made-up-for-pictures",
+}
 PLACES = ("chat", "notes", "jobs", "tools", "system")
 NOTES = {
     "projects/garden.md": (
@@ -209,6 +214,12 @@ class Walk:
         yield "top"
         self.page.locator(".log-panel").scroll_into_view_if_needed()
         yield "log"
+        self.page.get_by_role("button", name="Show code").click()
+        picture = self.page.get_by_role("img", name="QR code")
+        expect(picture).to_be_visible()
+        picture.scroll_into_view_if_needed()
+        yield "code"
+        self.page.get_by_role("button", name="Hide code").click()
 
 
 def walk(page: Page, url: str, home: Furnished) -> Iterator[tuple[str, str]]:

@@ -205,6 +205,7 @@ def bodies(thread: str, message: str) -> dict[tuple[str, str], list[dict[str, An
         ("post", "/api/model/test"): [{"address": "127.0.0.1:9", "model": EVIL}],
         ("post", "/api/logs/level"): [{"level": "info"}],
         ("put", "/api/budget"): [{"day_usd": None, "month_usd": None}],
+        ("post", "/api/pairing"): [{"page": f"http://192.168.1.5/{EVIL}", "code": True}],
     }
 
 

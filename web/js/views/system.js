@@ -1,4 +1,4 @@
-/** The system: how the gateway is, which model answers, what it costs, what it logs. */
+/** The system: how the gateway is, which model answers, what it costs, how a phone opens it, what it logs. */
 
 import { fromTemplate, part, setText } from "../dom.js";
 import { COMMON } from "../words/common.js";
@@ -9,6 +9,7 @@ import { Costs } from "./costs.js";
 import { LogPanel } from "./log-panel.js";
 import { ModelCard } from "./model-card.js";
 import { Notice, troubleText } from "./notice.js";
+import { Pairing } from "./pairing.js";
 import { ScrollPlace } from "./scroll-place.js";
 
 const MINUTE = 60000;
@@ -32,6 +33,7 @@ export default class SystemView {
     this.costs = new Costs(this.root, session.api);
     this.budget = new Budget(part(this.root, "budget"), session.api);
     this.backups = new Backups(part(this.root, "backups"), session.api);
+    this.pairing = new Pairing(part(this.root, "pairing"), session.api);
     this.log = new LogPanel(session);
     part(this.root, "model").append(this.card.root);
     part(this.root, "log").append(this.log.root);
@@ -52,6 +54,7 @@ export default class SystemView {
 
   leave() {
     this.#shown = false;
+    this.pairing.hide();
     this.log.leave();
     delete document.body.dataset.screen;
   }
@@ -59,6 +62,7 @@ export default class SystemView {
   close() {
     this.#closed.abort();
     this.#place.close();
+    this.pairing.hide();
     this.log.close();
     clearInterval(this.#minutes);
     clearTimeout(this.#stale);
@@ -67,7 +71,7 @@ export default class SystemView {
   }
 
   #read() {
-    return Promise.all([this.card.refresh(), this.backups.refresh(), this.#readSpent()]);
+    return Promise.all([this.card.refresh(), this.backups.refresh(), this.pairing.refresh(), this.#readSpent()]);
   }
 
   // Its parts come one after the other, and are shown together: nothing that is read jumps.
