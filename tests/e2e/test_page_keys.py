@@ -234,6 +234,7 @@ def test_point_23_keys_that_end_a_composition_neither_send_nor_launch_nor_save_n
         box = page.locator(f"[aria-label='{field}']:visible")
         box.focus()
         before = page.url
+        asked.clear()  # what a place asks when it is opened
         # In a field for searches Esc has a meaning of the browser's own.
         for key in ("Enter",) if box.get_attribute("type") == "search" else ("Enter", "Escape"):
             session.send("Input.imeSetComposition", {"text": "nihon", "selectionStart": 5, "selectionEnd": 5})
@@ -244,7 +245,6 @@ def test_point_23_keys_that_end_a_composition_neither_send_nor_launch_nor_save_n
             expect(box, f"{address}, {field}: {key}").to_be_focused()
             assert "nihon" in box.input_value(), (address, field, key)
         session.send("Input.insertText", {"text": ""})
-        assert page.url == before
+        assert (page.url, asked) == (before, []), (address, field)
         box.fill("")
         press(page, "Escape")
-    assert asked == []
