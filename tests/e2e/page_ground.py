@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import page_tour
 import pytest
 from gateway_process import GatewayProcess
 from llm.stand_in_process import StandInProcess
@@ -18,6 +19,28 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 _HOST = Path(__file__).with_name("asking_host.py")
 _TOKEN = "asking-token-0123456789abcdef"
+
+# For scripts in the page: the contrast of two colours, and what is seen behind a node.
+COLOURS = """
+  const style = (one) => getComputedStyle(one);
+  const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+  const rgb = (color) => {
+    canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = color; canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const behind = (one) => {
+    const layers = [];
+    for (let node = one; node; node = node.parentElement) layers.push(rgb(style(node).backgroundColor));
+    const over = (below, [r, g, b, a]) => [r, g, b].map((c, i) => c * a / 255 + below[i] * (1 - a / 255));
+    return layers.reverse().reduce(over, [0, 0, 0]);
+  };
+  const linear = (c) => c <= .04045 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4;
+  const light = ([r, g, b]) => .2126 * linear(r / 255) + .7152 * linear(g / 255) + .0722 * linear(b / 255);
+  const contrast = (one, two) => {
+    const [dark, bright] = [light(one), light(two)].sort((a, b) => a - b);
+    return (bright + .05) / (dark + .05);
+  };
+"""
 
 
 class AskingHost(GatewayProcess):
@@ -49,6 +72,23 @@ def run_asking(tmp_path: Path, stand_in: StandInProcess) -> Iterator[AskingHost]
         yield host
     finally:
         host.kill()
+
+
+@pytest.fixture(name="gateway", scope="module")
+def run_furnished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
+    """One gateway for all tests of a file; `home` fills it."""
+    env = {"BUILTIN_WORD_DELAY": "0", **page_tour.FOR_SHOW}
+    process = GatewayProcess(tmp_path_factory.mktemp("furnished") / "home", env)
+    try:
+        yield process.start()
+    finally:
+        process.kill()
+
+
+@pytest.fixture(name="home", scope="module")
+def furnish_home(gateway: GatewayProcess) -> page_tour.Furnished:
+    """Something of everything in it."""
+    return page_tour.furnish(gateway)
 
 
 @pytest.fixture(name="look")

@@ -52,7 +52,7 @@ def answer(page: Page) -> str:
     return page.locator(".turn .prose").last.inner_text()
 
 
-def test_a_link_with_the_token_opens_the_chat_and_leaves_no_token_in_the_address(
+def test_point_01_a_link_with_the_token_opens_the_chat_and_leaves_no_token_in_the_address(
     page: Page, gateway: GatewayProcess, problems: list[str]
 ) -> None:
     urls: list[str] = []
@@ -112,7 +112,7 @@ def test_s37_markup_in_messages_notes_and_answers_stays_text(
     assert all(url.startswith(gateway.url) for url in urls)
 
 
-def test_stop_keeps_the_text_and_says_so_only_when_the_server_did(
+def test_point_14_stop_keeps_the_text_and_says_so_only_when_the_server_did(
     page: Page, slow: GatewayProcess, problems: list[str]
 ) -> None:
     sign_in(page, slow)
@@ -136,7 +136,7 @@ def test_a_reload_in_the_middle_of_an_answer_shows_each_word_once(
     assert re.findall(r"word\d+", answer(page)) == LONG.split()
 
 
-def test_a_server_that_is_killed_in_the_middle_of_an_answer_is_found_again_without_a_doubled_word(
+def test_point_15_a_server_that_is_killed_in_the_middle_of_an_answer_is_found_again_without_a_doubled_word(
     page: Page, slow: GatewayProcess, problems: list[str]
 ) -> None:
     sign_in(page, slow)
@@ -154,7 +154,7 @@ def test_a_server_that_is_killed_in_the_middle_of_an_answer_is_found_again_witho
     expect(page.locator(".turn .prose").last).to_contain_text("model: none connected")
 
 
-def test_a_send_that_fails_keeps_its_text_and_can_be_sent_again(
+def test_point_09_a_send_that_fails_keeps_its_text_and_can_be_sent_again(
     page: Page, gateway: GatewayProcess, problems: list[str]
 ) -> None:
     sign_in(page, gateway)
@@ -169,7 +169,7 @@ def test_a_send_that_fails_keeps_its_text_and_can_be_sent_again(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_at_phone_width_nothing_scrolls_sideways_and_targets_are_large_enough(
+def test_point_07_at_phone_width_nothing_scrolls_sideways_and_targets_are_large_enough(
     browser: Browser, gateway: GatewayProcess, scheme: str
 ) -> None:
     context = browser.new_context(viewport={"width": 360, "height": 740}, color_scheme=scheme, has_touch=True)
@@ -186,7 +186,9 @@ def test_at_phone_width_nothing_scrolls_sideways_and_targets_are_large_enough(
     context.close()
 
 
-def test_text_fits_the_sizes_of_the_design_and_one_button_is_filled(page: Page, gateway: GatewayProcess) -> None:
+def test_points_03_04_text_fits_the_sizes_of_the_design_and_one_button_is_filled(
+    page: Page, gateway: GatewayProcess
+) -> None:
     sign_in(page, gateway)
     say(page, "help")
     expect(page.locator(".turn .prose")).to_contain_text("find TODO")

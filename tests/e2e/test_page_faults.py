@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from gateway_process import GatewayProcess
+from page_line import line_to
 from playwright.sync_api import Browser, Page, expect
 
 pytestmark = [pytest.mark.process, pytest.mark.browser]
@@ -26,6 +27,15 @@ def sign_in(page: Page, gateway: GatewayProcess) -> None:
 def say(page: Page, text: str) -> None:
     page.get_by_role("textbox", name="Message").fill(text)
     page.keyboard.press("Enter")
+
+
+# When the line above the composer says something, and what.
+NOTICES = """() => {
+  window.noticed = [];
+  const line = document.querySelector('.conversation .notice');
+  const look = () => line.textContent && noticed.push([performance.now(), line.textContent]);
+  new MutationObserver(look).observe(line, { childList: true, characterData: true, subtree: true });
+}"""
 
 
 def restart(gateway: GatewayProcess, seconds: float = 0.0) -> None:
@@ -52,13 +62,25 @@ def test_point_13_parallel_calls_of_one_name_end_each_on_their_own_and_fold(
 def test_point_15_a_short_break_is_mended_and_a_longer_one_is_one_quiet_line(
     page: Page, gateway: GatewayProcess
 ) -> None:
+    with line_to(gateway) as line:
+        page.goto(f"http://127.0.0.1:{line.port}/#token={gateway.token}")
+        expect(page.get_by_role("textbox", name="Message")).to_be_visible()
+        page.evaluate(NOTICES)
+        with page.expect_response(lambda response: "/api/chat/events" in response.url):
+            line.cut()
+            page.wait_for_timeout(50)
+            page.evaluate("dispatchEvent(new Event('online'))")  # as of a browser whose network is back
+        gateway.send("what time is it?", wait=True)
+        expect(page.locator(".turn .prose").last).to_contain_text("UTC")
+        assert page.evaluate("window.noticed") == []  # it was over before anyone could have read of it
     sign_in(page, gateway)
-    restart(gateway)
-    gateway.send("what time is it?", wait=True)
-    expect(page.locator(".turn .prose").last).to_contain_text("UTC", timeout=20_000)
+    page.evaluate(NOTICES)
     gateway.kill()
+    killed = page.evaluate("performance.now()")
     expect(page.get_by_text("Reconnecting")).to_be_visible(timeout=5_000)
+    assert 900 < page.evaluate("window.noticed[0][0]") - killed < 2500
     assert page.locator("[role=alert]:visible, .toast").count() == 0
+    gateway.env["GATEWAY_PORT"] = str(gateway.port)
     gateway.start()
     expect(page.get_by_text("Reconnecting")).to_be_hidden(timeout=40_000)
 

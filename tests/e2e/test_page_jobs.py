@@ -73,7 +73,7 @@ def choose(page: Page, item: str) -> None:
     page.get_by_role("menuitem", name=item).click()
 
 
-def test_an_empty_list_says_so_and_a_command_that_is_run_shows_its_output_as_it_comes(
+def test_point_20_an_empty_list_says_so_and_a_command_that_is_run_shows_its_output_as_it_comes(
     look: Callable[..., Page], gateway: GatewayProcess
 ) -> None:
     page = open_jobs(look(), gateway)
@@ -116,7 +116,9 @@ def test_the_table_is_live_also_for_what_is_started_elsewhere(
     expect(row(page, "Third")).to_contain_text("Stopped")
 
 
-def test_stop_says_stopping_and_then_what_the_gateway_says(look: Callable[..., Page], gateway: GatewayProcess) -> None:
+def test_point_14_stop_says_stopping_and_then_what_the_gateway_says(
+    look: Callable[..., Page], gateway: GatewayProcess
+) -> None:
     job = run(gateway, f"trap '' TERM; {_COUNTS}", title="Stubborn")
     page = open_jobs(look(), gateway, f"/{job}")
     expect(output(page)).to_contain_text("line 3")

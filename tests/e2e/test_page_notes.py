@@ -154,7 +154,7 @@ def test_s37_markup_in_texts_names_and_searches_stays_text(look: Callable[..., P
     assert all(url.startswith((gateway.url, "blob:")) for url in urls)
 
 
-def test_waiting_failing_and_empty_say_what_to_do(
+def test_point_20_waiting_failing_and_empty_say_what_to_do(
     look: Callable[..., Page], gateway_process: Callable[..., GatewayProcess]
 ) -> None:
     gateway = gateway_process(BUILTIN_WORD_DELAY="0").start()
@@ -289,7 +289,7 @@ def views_of_a_note(page: Page) -> Iterator[str]:
     expect(page.locator(".notes .hit").first).to_be_visible()
     yield "found"
     page.locator(".notes .hit[title='rich/Rich.md']").first.click()
-    expect(page.get_by_role("heading", name="Rich")).to_be_visible()
+    expect(page.get_by_role("region", name="Text").get_by_role("heading", name="Rich")).to_be_visible()
     yield "note"
     more(page, "Rename or move")
     yield "move"

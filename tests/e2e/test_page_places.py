@@ -183,7 +183,7 @@ def test_point_22_places_keep_what_they_had_and_have_addresses(
     expect(page.get_by_role("textbox", name="Message")).to_be_visible()
 
 
-def test_one_stream_feeds_all_places_and_begins_in_any_of_them(
+def test_point_21_one_stream_feeds_all_places_and_begins_in_any_of_them(
     look: Callable[..., Page], gateway: GatewayProcess
 ) -> None:
     page = look()

@@ -1,17 +1,13 @@
 """The page's conversations: list, search, forks, addresses, keys; a real Chromium against the real program."""
 
-import http.client
 import json
 import re
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 from gateway_process import GatewayProcess
+from page_front import Front, run_front  # noqa: F401
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 pytestmark = [pytest.mark.process, pytest.mark.browser]
@@ -44,51 +40,6 @@ def look(browser: Browser) -> Iterator[Callable[..., Page]]:
     for context in contexts:
         context.close()
     assert [text for text in problems if "Failed to load resource" not in text] == []
-
-
-class Front:
-    """A host program before the gateway: it serves it below /claw/ and says itself who is there."""
-
-    def __init__(self, gateway: GatewayProcess) -> None:
-        class Handler(BaseHTTPRequestHandler):
-            def answer(self) -> None:
-                assert self.path.startswith("/claw/")
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                kept = {"accept", "content-type", "idempotency-key"}
-                headers = {name: value for name, value in self.headers.items() if name.lower() in kept}
-                upstream = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=60)
-                headers["Authorization"] = f"Bearer {gateway.token}"
-                upstream.request(self.command, self.path.removeprefix("/claw"), body or None, headers)
-                reply = upstream.getresponse()
-                with closing(upstream), closing(reply), suppress(OSError):
-                    self.send_response(reply.status)
-                    for name in ("Content-Type", "Content-Security-Policy", "Content-Disposition"):
-                        if reply.headers[name]:
-                            self.send_header(name, reply.headers[name])
-                    self.end_headers()
-                    while part := reply.read1(65536):
-                        self.wfile.write(part)
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-            do_GET = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815 - the names are http.server's
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.server.server_port}/claw/"
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-
-
-@pytest.fixture
-def front(gateway: GatewayProcess) -> Iterator[Front]:
-    front = Front(gateway)
-    yield front
-    front.close()
 
 
 def sign_in(page: Page, gateway: GatewayProcess) -> Page:

@@ -246,7 +246,7 @@ def test_that_a_skill_was_used_is_a_line_of_the_turn_that_leads_to_it(
     gateway.request("DELETE", "/api/model")
 
 
-def test_keys_reach_all_and_what_is_not_there_says_what_to_do(
+def test_points_20_23_keys_reach_all_and_what_is_not_there_says_what_to_do(
     tools: Callable[..., Page], gateway: GatewayProcess
 ) -> None:
     own(gateway, "keyed")

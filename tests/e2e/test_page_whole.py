@@ -1,9 +1,6 @@
 """The five places as one page, list and detail of each, in a real Chromium with nothing intercepted."""
 
-import contextlib
 import re
-import socket
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +9,8 @@ from urllib.parse import quote
 import page_tour
 import pytest
 from gateway_process import GatewayProcess
-from page_ground import look_at  # noqa: F401
+from page_ground import furnish_home, look_at, run_furnished, sign_in  # noqa: F401
+from page_line import Line, line_to
 from page_tour import Furnished
 from playwright.sync_api import Page, expect
 from test_page_chat import SCREENS, STYLES
@@ -45,27 +43,6 @@ FOUND_BY_AXE = """async () => {
 JARGON = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-|thread-[0-9a-f]{6}|\dT\d\d:\d\d|\bnull\b|undefined|NaN|N/A|No data|Something went wrong"
 )
-
-
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
-    env = {"BUILTIN_WORD_DELAY": "0", **page_tour.FOR_SHOW}
-    process = GatewayProcess(tmp_path_factory.mktemp("whole") / "home", env)
-    try:
-        yield process.start()
-    finally:
-        process.kill()
-
-
-@pytest.fixture(scope="module")
-def home(gateway: GatewayProcess) -> Furnished:
-    return page_tour.furnish(gateway)
-
-
-def sign_in(page: Page, gateway: GatewayProcess) -> Page:
-    page.goto(f"{gateway.url}/#token={gateway.token}")
-    page.get_by_role("textbox", name="Message").wait_for()
-    return page
 
 
 @pytest.mark.timeout(120)
@@ -108,52 +85,10 @@ def test_points_03_04_05_07_19_20_25_every_view_of_every_place_is_measured_alike
     assert width < 720 or len(lines["heads"]) == 1, lines  # on a phone a long one takes two lines
 
 
-class Line:
-    """A TCP line to the gateway that can be cut: all its connections break, and new ones can be made at once."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._open: list[socket.socket] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                near, _ = self._listener.accept()
-                far = socket.create_connection(("127.0.0.1", self._port))
-                self._open += [near, far]
-                for one, other in ((near, far), (far, near)):
-                    threading.Thread(target=self._carry, args=(one, other), daemon=True).start()
-
-    @staticmethod
-    def _carry(one: socket.socket, other: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while data := one.recv(65536):
-                other.sendall(data)
-        for end in (one, other):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
-
-    def cut(self) -> None:
-        opened, self._open = self._open, []
-        for one in opened:
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self.cut()
-
-
 @pytest.fixture
 def line(gateway: GatewayProcess) -> Iterator[Line]:
-    line = Line(gateway.port)
-    yield line
-    line.close()
+    with line_to(gateway) as line:
+        yield line
 
 
 # All timers that will still fire, and all listeners that were added and not taken away from what outlives a view.

@@ -51,7 +51,7 @@ export class Api extends Http {
   send(message, threadId, key, files = []) {
     const body = threadId === null ? { message } : { message, thread_id: threadId };
     if (files.length > 0) body.attachments = files.map(({ name, media_type, data }) => ({ name, media_type, data }));
-    return this.json("POST", "chat/send", { body, headers: { "Idempotency-Key": key }, patience: files.length > 0 ? UPLOADING : undefined });
+    return this.json("POST", "chat/send", { body, headers: { "Idempotency-Key": key }, patience: files.length > 0 ? UPLOADING : undefined, told: true });
   }
 
   /** The bytes of a file that came with a message. */
@@ -90,12 +90,12 @@ export class Api extends Http {
 
   /** @param {{address: string, api_key?: string, model?: string}} what nothing of it is kept */
   testModel(what) {
-    return this.json("POST", "model/test", { body: what, patience: LOADING });
+    return this.json("POST", "model/test", { body: what, patience: LOADING, told: true });
   }
 
   /** @param {{base_url?: string, api_key?: string, model?: string, test?: boolean}} what */
   useModel(what) {
-    return this.json("PUT", "model", { body: what, patience: LOADING });
+    return this.json("PUT", "model", { body: what, patience: LOADING, told: true });
   }
 
   forgetModel() {

@@ -16,9 +16,10 @@ export class ApiError extends Error {
   }
 }
 
-/** Fires "refused" when the gateway does not take the token (any more). */
+/** Fires "refused" when the gateway does not take the token (any more), "working" with the number of changes that are under way. */
 export class Http extends EventTarget {
   #token;
+  #underWay = new Map();
 
   /** @param {string|null} token null: somebody before the gateway says who we are */
   constructor(token) {
@@ -26,14 +27,39 @@ export class Http extends EventTarget {
     this.#token = token;
   }
 
-  /** What the gateway answers, read as JSON, within *patience* milliseconds. */
-  async json(method, path, { body, headers = {}, patience = TIMEOUT } = {}) {
-    const request = { method, headers: { Accept: "application/json", ...headers }, signal: AbortSignal.timeout(patience) };
+  /**
+   * What the gateway answers, read as JSON, within *patience* milliseconds. A change that is under way is not asked for twice.
+   * *told*: whoever asks says himself that he waits.
+   */
+  async json(method, path, { body, headers = {}, patience = TIMEOUT, told = false } = {}) {
+    const request = { method, headers: { Accept: "application/json", ...headers } };
     if (body !== undefined) {
       request.body = JSON.stringify(body);
       request.headers["Content-Type"] = "application/json";
     }
-    const response = await this.fetch(path, request);
+    const key = JSON.stringify([path, request]);
+    if (method === "GET") return this.#read(path, request, patience);
+    if (!this.#underWay.has(key)) this.#begin(key, this.#read(path, request, patience), told);
+    return this.#underWay.get(key).answer;
+  }
+
+  #begin(key, answer, told) {
+    const over = () => {
+      this.#underWay.delete(key);
+      this.#work();
+    };
+    this.#underWay.set(key, { answer, told });
+    answer.then(over, over);
+    this.#work();
+  }
+
+  #work() {
+    const untold = [...this.#underWay.values()].filter(({ told }) => !told);
+    this.dispatchEvent(new CustomEvent("working", { detail: untold.length }));
+  }
+
+  async #read(path, request, patience) {
+    const response = await this.fetch(path, { ...request, signal: AbortSignal.timeout(patience) });
     try {
       return await response.json();
     } catch {

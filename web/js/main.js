@@ -1,7 +1,7 @@
 /** The page's start: the token, then the places. */
 
 import { Api } from "./api.js";
-import { setText } from "./dom.js";
+import { showText } from "./dom.js";
 import { Session } from "./session.js";
 import { tab } from "./storage.js";
 import * as token from "./token.js";
@@ -14,14 +14,17 @@ const place = document.getElementById("place");
 const signOutButton = document.getElementById("sign-out");
 const back = document.querySelector(".back");
 const title = document.getElementById("bar-title");
+const working = document.getElementById("working");
+const PATIENCE = 150; // milliseconds: what is over sooner needs no word
 let view = null;
+let soon = null;
 
 function show(next, { signedIn }) {
   view?.close();
   view = next;
   place.replaceChildren(next.root);
   signOutButton.hidden = !signedIn;
-  setText(title, "");
+  showText(title, "");
   next.opened();
 }
 
@@ -31,12 +34,20 @@ function openPlaces(key) {
   api.addEventListener("refused", () => {
     if (view === frame) signOut(key === null ? "" : COMMON.tokenRefused);
   });
+  api.addEventListener("working", ({ detail }) => work(detail));
   frame.root.addEventListener("titled", ({ detail }) => entitle(detail));
   show(frame, { signedIn: key !== null });
 }
 
+// What was pressed is being done.
+function work(count) {
+  clearTimeout(soon);
+  if (count === 0) working.hidden = true;
+  else soon = setTimeout(() => (working.hidden = false), PATIENCE);
+}
+
 function entitle(text) {
-  setText(title, text);
+  showText(title, text);
   back.setAttribute("href", `#/${document.body.dataset.place}`);
   document.title = text === "" ? COMMON.product : COMMON.pageTitle(text);
 }
@@ -62,6 +73,8 @@ signOutButton.addEventListener("click", () => {
   signOut("");
   tab.clear();
 });
+// While an input method composes a word its keys are its own: no view hears of them. Safari calls the Enter that ends it 229.
+addEventListener("keydown", (event) => (event.isComposing || event.keyCode === 229) && event.stopImmediatePropagation(), { capture: true });
 // A link with a token pasted into an open page.
 addEventListener("hashchange", () => token.takeFromAddress() && start());
 // A page that the browser keeps for "back" must not hold a stream.

@@ -29,7 +29,7 @@ export class Backups {
   async #make() {
     if (this.#busy) return;
     this.#become(true);
-    const error = await this.#api.json("POST", "backups", { patience: MAKING }).then(() => null, (reason) => reason);
+    const error = await this.#api.json("POST", "backups", { patience: MAKING, told: true }).then(() => null, (reason) => reason);
     this.#become(false);
     await this.refresh();
     if (error !== null) this.#tell(SYSTEM.notBackedUp(error.message));

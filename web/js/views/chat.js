@@ -16,7 +16,6 @@ const TOUCH = matchMedia("(pointer: coarse)");
 /** Fires on its root: "titled" with the open thread's title. */
 export default class ChatView {
   #session;
-  #listed = false; // whether the list was read
   #shown = false;
   #closed = new AbortController();
   #conversation = null;
@@ -62,6 +61,7 @@ export default class ChatView {
     this.#session.addEventListener("approvals", () => this.#conversation?.ask());
     this.root.addEventListener("trouble", ({ detail }) => this.#trouble(detail));
     this.root.addEventListener("loaded", ({ detail }) => this.#loaded(detail));
+    this.root.addEventListener("gone", () => this.#begin());
     this.root.addEventListener("go", ({ detail }) => this.#push(addressOf(detail)));
     this.root.addEventListener("new", () => this.#new());
     this.root.addEventListener("changed", () => this.#title());
@@ -112,10 +112,12 @@ export default class ChatView {
     const here = this.#shown && (placeOf(location.hash) ?? "chat") === "chat"; // not on the way to another place
     if (here && threadId === null && !listed) history.replaceState(null, "", addressOf(page.thread_id));
     this.list.open(page.thread_id, { seen: this.#shown && !this.#listOnly });
-    const lastIds = [page.last_id, page.in_progress?.last_id ?? page.last_id];
-    this.#session.begin(Math.min(...lastIds.map(Number)));
-    if (!this.#listed) this.list.load();
-    this.#listed = true;
+    this.#begin(Math.min(...[page.last_id, page.in_progress?.last_id ?? page.last_id].map(Number)));
+  }
+
+  #begin(lastId = null) {
+    this.#session.begin(lastId);
+    this.list.begin();
   }
 
   #title() {
@@ -151,10 +153,7 @@ export default class ChatView {
 
   // The open thread is gone.
   #vacate() {
-    if (!this.#shown) {
-      this.#conversation.load(); // which finds that out
-      return;
-    }
+    if (!this.#shown) return this.#conversation.load(); // which finds that out
     history.replaceState(null, "", NARROW.matches ? addressOf() : location.pathname + location.search);
     this.#open(null, null);
     this.#moved();

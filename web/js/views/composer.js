@@ -71,9 +71,8 @@ export class Composer extends EventTarget {
     this.#input.focus();
   }
 
-  // The 229 is what Safari calls the Enter that ends a composition.
   #key(event) {
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
+    if (event.key !== "Enter" || event.shiftKey) return;
     event.preventDefault();
     this.#send();
   }

@@ -17,7 +17,7 @@ import { ThreadLoader } from "./thread-loader.js";
 import { Turn } from "./turn.js";
 
 /**
- * Fires on its root, bubbling: "loaded" with the history; "trouble" with `{error, wait}`; "go" with a thread to open;
+ * Fires on its root, bubbling: "loaded" with the history, or "gone"; "trouble" with `{error, wait}`; "go" with a thread to open;
  * "new" when a new one is asked for.
  */
 export class Conversation {
@@ -88,7 +88,7 @@ export class Conversation {
     this.reading.leave();
     this.#loaded = false;
     this.log.asked();
-    const history = await this.loader.newest(this.#threadId).catch(() => (this.root.dataset.gone = ""));
+    const history = await this.loader.newest(this.#threadId).catch(() => this.#gone());
     if (!history) return;
     if (this.#threadId === null) {
       this.#threadId = history.thread_id;
@@ -103,6 +103,11 @@ export class Conversation {
     this.#refresh();
     this.#fire("loaded", history);
     await this.reading.opened(this.#threadId, messageId);
+  }
+
+  #gone() {
+    this.root.dataset.gone = "";
+    this.#fire("gone");
   }
 
   /** Takes one event of the stream. */

@@ -49,7 +49,7 @@ export class JobLaunch extends EventTarget {
   }
 
   #key(event) {
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
+    if (event.key !== "Enter" || event.shiftKey) return;
     event.preventDefault();
     this.#launch();
   }

@@ -59,7 +59,7 @@ export class LogPanel {
     const { signal } = this.#closed;
     const find = part(this.root, "find");
     find.addEventListener("input", () => this.#change());
-    find.addEventListener("keydown", (event) => event.key === "Escape" && !event.isComposing && this.#clear(event));
+    find.addEventListener("keydown", (event) => event.key === "Escape" && this.#clear(event));
     part(this.root, "level").addEventListener("change", () => this.#change());
     part(this.root, "all").addEventListener("click", () => this.#showAll());
     part(this.root, "written").addEventListener("change", ({ target }) => this.#setLevel(target.value));

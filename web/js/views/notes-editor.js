@@ -55,7 +55,7 @@ export class NoteEditor extends EventTarget {
   }
 
   #resized() {
-    if (this.root.clientWidth === this.#width) return;
+    if ([0, this.#width].includes(this.root.clientWidth)) return; // what can't be seen keeps its height
     this.#width = this.root.clientWidth;
     this.fit();
   }
@@ -91,7 +91,6 @@ export class NoteEditor extends EventTarget {
   }
 
   #key(event) {
-    if (event.isComposing || event.keyCode === 229) return;
     const saves = event.key.toLowerCase() === "s" && (event.ctrlKey || event.metaKey);
     if (!saves && event.key !== "Escape") return;
     event.preventDefault();

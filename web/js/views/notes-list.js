@@ -4,6 +4,7 @@ import { arrange, part, setText, showText } from "../dom.js";
 import { NOTES } from "../words/notes.js";
 import { NoteRow } from "./notes-row.js";
 import { Roving } from "./roving.js";
+import { ScrollPlace } from "./scroll-place.js";
 
 const STEP = 100;
 const AHEAD = 400;
@@ -13,6 +14,7 @@ const MINUTE = 60000;
 /** Fires "read" when the files were read anew. */
 export class NotesList extends EventTarget {
   #api;
+  #place;
   #book;
   #root;
   #rows = new Map();
@@ -29,6 +31,7 @@ export class NotesList extends EventTarget {
     this.#api = api;
     this.#book = book;
     this.roving = new Roving(part(root, "scroll"));
+    this.#place = new ScrollPlace(part(root, "scroll"), "notes");
     part(root, "scroll").addEventListener("scroll", () => this.#scrolled(), { passive: true });
     part(root, "again").addEventListener("click", () => this.load());
   }
@@ -59,6 +62,7 @@ export class NotesList extends EventTarget {
   open(path) {
     this.#open = path;
     this.show();
+    this.#place.restore();
   }
 
   show() {
@@ -88,6 +92,7 @@ export class NotesList extends EventTarget {
   #become(state) {
     this.#state = state;
     this.show();
+    this.#place.restore();
   }
 
   #words() {

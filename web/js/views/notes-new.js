@@ -38,7 +38,7 @@ export class NotesNew extends EventTarget {
     this.#root.append(form);
     part(form, "cancel").addEventListener("click", () => this.#close());
     form.addEventListener("keydown", (event) => {
-      if (event.key !== "Escape" || event.isComposing) return;
+      if (event.key !== "Escape") return;
       event.preventDefault();
       event.stopPropagation();
       this.#close();

@@ -76,7 +76,6 @@ export class NotesSearch extends EventTarget {
   }
 
   #key(event) {
-    if (event.isComposing || event.keyCode === 229) return;
     if (event.key === "Enter") this.#enter();
     else if (event.key === "ArrowDown") this.dispatchEvent(new Event("down"));
     else if (event.key === "Escape" && this.active) this.clear();

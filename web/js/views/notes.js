@@ -174,7 +174,7 @@ export default class NotesView {
     if ((key === "/" && !target.matches("input, textarea")) || (key === "k" && control)) this.#atList(() => this.search.focus());
     else if (event.altKey && event.code === "KeyN") this.#atList(() => this.making.ask());
     else if (key.toLowerCase() === "s" && control) this.#page?.save();
-    else if (key !== "Escape" || event.isComposing || !this.#escape()) return;
+    else if (key !== "Escape" || !this.#escape()) return;
     event.preventDefault();
   }
 

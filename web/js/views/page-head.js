@@ -67,7 +67,7 @@ export class PageHead {
     });
     part(form, "cancel").addEventListener("click", back);
     form.addEventListener("keydown", (event) => {
-      if (event.key !== "Escape" || event.isComposing) return;
+      if (event.key !== "Escape") return;
       event.preventDefault();
       event.stopPropagation();
       back();

@@ -54,7 +54,7 @@ export class Pairing {
 
   #ask(code) {
     const body = { page: new URL("./", location.href).href, code };
-    return this.#api.json("POST", "pairing", { body }).then((reply) => [reply, null], (reason) => [null, reason]);
+    return this.#api.json("POST", "pairing", { body, told: true }).then((reply) => [reply, null], (reason) => [null, reason]);
   }
 
   #showAddress(address) {

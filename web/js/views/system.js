@@ -48,9 +48,8 @@ export default class SystemView {
     this.#shown = true;
     document.body.dataset.screen = "list";
     this.root.dispatchEvent(new CustomEvent("titled", { detail: COMMON.system }));
-    this.#session.readStatus();
     this.log.open();
-    this.#read().then(() => this.#place.restore());
+    Promise.all([this.#session.readStatus(), this.#read()]).then(() => this.#reveal());
   }
 
   leave() {
@@ -73,6 +72,13 @@ export default class SystemView {
 
   #read() {
     return Promise.all([this.card.refresh(), this.backups.refresh(), this.pairing.refresh(), this.#readSpent()]);
+  }
+
+  // Its parts come one after the other, and are shown together: nothing that is read jumps.
+  #reveal() {
+    part(this.root, "reading").hidden = true;
+    for (const name of ["content", "log-section"]) part(this.root, name).hidden = false;
+    this.#place.restore();
   }
 
   #readSpent() {

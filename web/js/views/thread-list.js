@@ -7,6 +7,7 @@ import { ThreadBook } from "../threads.js";
 import { CHAT } from "../words/chat.js";
 import { Notice } from "./notice.js";
 import { Roving } from "./roving.js";
+import { ScrollPlace } from "./scroll-place.js";
 import { ThreadRow } from "./thread-row.js";
 import { ThreadSearch } from "./thread-search.js";
 
@@ -17,11 +18,13 @@ const MINUTE = 60000;
 /** Fires "changed" on its root, bubbling, when a title or the set of threads may have changed. */
 export class ThreadList {
   #api;
+  #place;
   #book = new ThreadBook(tab.getValue("unread", []));
   #rows = new Map();
   #open = null;
   #seen = false;
   #older = null;
+  #begun = false;
   #anew = false;
   #reading = false;
   #stale = null;
@@ -34,6 +37,7 @@ export class ThreadList {
     this.notice = new Notice(part(root, "trouble"));
     this.search = new ThreadSearch(root, api);
     this.roving = new Roving(part(root, "scroll"));
+    this.#place = new ScrollPlace(part(root, "scroll"), "threads");
     this.#listen();
   }
 
@@ -44,8 +48,14 @@ export class ThreadList {
     this.search.close();
   }
 
+  /** Reads the list for the first time; after that it is moved on by events. */
+  begin() {
+    if (!this.#begun) this.load();
+  }
+
   /** Reads the list from its beginning. */
   load() {
+    this.#begun = true;
     this.#anew = true;
     this.#read();
   }
@@ -63,6 +73,7 @@ export class ThreadList {
     this.#seen = seen;
     if (seen) this.#book.read(threadId);
     this.#show();
+    this.#place.restore();
   }
 
   find(threadId) {
@@ -120,6 +131,7 @@ export class ThreadList {
     else if (page) this.#book.putOlder(page.threads);
     if (page && (cursor !== null || this.#older === null)) this.#older = page.next_cursor;
     this.#show();
+    this.#place.restore();
   }
 
   #forget() {

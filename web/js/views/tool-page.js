@@ -11,6 +11,8 @@ import { PageHead } from "./page-head.js";
 export class ToolPage {
   /** What it is called in the bar. */
   title = COMMON.tools;
+  /** Where its content was scrolled to. @type {import("./scroll-place.js").ScrollPlace|null} */
+  place = null;
 
   /** @param {object|null} about of the head @param {string} label of the page */
   constructor(about, label) {
@@ -47,6 +49,7 @@ export class ToolPage {
     this.say(line);
     const place = part(this.root, "content");
     if (place.firstChild !== content) place.replaceChildren(content);
+    this.place?.restore();
   }
 
   /** What it is called, once that is known. */

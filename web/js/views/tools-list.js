@@ -5,6 +5,7 @@ import { availableTool, extensionTool, skillTool } from "../tool-book.js";
 import { SKILLS } from "../words/skills.js";
 import { TOOLS } from "../words/tools.js";
 import { Roving } from "./roving.js";
+import { ScrollPlace } from "./scroll-place.js";
 import { ToolRow } from "./tool-row.js";
 
 /** Fires "read" when it was read anew. */
@@ -12,6 +13,7 @@ export class ToolsList extends EventTarget {
   #root;
   #skills;
   #extensions;
+  #place;
   #book;
   #rows = new Map();
   #open = null;
@@ -27,6 +29,7 @@ export class ToolsList extends EventTarget {
     super();
     [this.#root, this.#skills, this.#extensions, this.#book] = [root, skills, extensions, book];
     this.roving = new Roving(part(root, "scroll"));
+    this.#place = new ScrollPlace(part(root, "scroll"), "tools");
     part(root, "again").addEventListener("click", () => this.load());
   }
 
@@ -50,6 +53,7 @@ export class ToolsList extends EventTarget {
   open(key) {
     this.#open = key;
     this.show();
+    this.#place.restore();
   }
 
   show() {
@@ -93,6 +97,7 @@ export class ToolsList extends EventTarget {
   #become(state) {
     this.#state = state;
     this.show();
+    this.#place.restore();
   }
 
   #words() {

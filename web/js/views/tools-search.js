@@ -53,7 +53,6 @@ export class ToolsSearch extends EventTarget {
   }
 
   #key(event) {
-    if (event.isComposing || event.keyCode === 229) return;
     if (event.key === "Enter") this.#openFirst();
     else if (event.key === "ArrowDown") this.dispatchEvent(new Event("down"));
     else if (event.key === "Escape" && this.active) this.clear();

@@ -9,6 +9,7 @@ import { readToolsRoute, toolsAddress } from "../tools-route.js";
 import { COMMON } from "../words/common.js";
 import { troubleText } from "./notice.js";
 import { NotesSaid } from "./notes-said.js";
+import { ScrollPlace } from "./scroll-place.js";
 import { ToolPages } from "./tool-pages.js";
 import { ToolsList } from "./tools-list.js";
 import { ToolsSearch } from "./tools-search.js";
@@ -110,7 +111,8 @@ export default class ToolsView {
     part(this.root, "blank").hidden = this.#page !== null;
     if (this.#page === null) return;
     part(this.root, "place").append(this.#page.root);
-    this.#page.open();
+    this.#page.place = new ScrollPlace(part(this.#page.root, "scroll"), `tools/${key}`);
+    this.#page.open().then(() => this.#page?.place.restore());
   }
 
   #look(detail) {
@@ -179,7 +181,7 @@ export default class ToolsView {
     if ((key === "/" && !target.matches("input, textarea")) || (key === "k" && control)) this.#find();
     else if (event.altKey && event.code === "KeyN") this.#go(toolsAddress("add"));
     else if (key.toLowerCase() === "s" && control) this.#page?.save();
-    else if (key !== "Escape" || event.isComposing || !this.#escape()) return;
+    else if (key !== "Escape" || !this.#escape()) return;
     event.preventDefault();
   }
 

@@ -62,6 +62,7 @@ export class Turn {
 
   set message(text) {
     showText(this.#mine, text);
+    part(this.root, "more").setAttribute("aria-description", text.slice(0, 80)); // its beginning tells it from the others
   }
 
   get over() {
