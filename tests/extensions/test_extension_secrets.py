@@ -1,6 +1,7 @@
 """Where tokens and commands from outside may go: cases S20, S80 and S81 of the threat list."""
 
 import asyncio
+import contextlib
 import json
 import os
 import sqlite3
@@ -70,7 +71,7 @@ def test_s20_the_token_goes_in_one_header_to_one_host_and_is_nowhere_else(
         assert holders == ["authorization"]
     assert TOKEN_OF_SERVER not in json.dumps(stand_in.events())  # what the model was sent
 
-    with sqlite3.connect(gateway.home / "ironclaw.db") as db:
+    with contextlib.closing(sqlite3.connect(gateway.home / "ironclaw.db")) as db:
         assert TOKEN_OF_SERVER not in "\n".join(db.iterdump())
     files = [path for path in gateway.home.rglob("*") if path.is_file()]
     assert {"ironclaw.db", "ironclaw.db-wal", "secrets.key"} <= {path.name for path in files}
