@@ -220,6 +220,7 @@ def _open_connections(
 
 def _open_writer(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connection:
     expected = _committed_frames(path)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # 0600 whatever the umask; -wal follows it
     connection = _connect(path)
     try:
         if expected:
@@ -258,8 +259,9 @@ def _committed_frames(path: Path) -> int:
     return int(frames) if frames > moved_on else 0
 
 
+# From its first connection on nothing but SQLite may open the file in this process: to close it there, by whatever
+# descriptor, ends the locks of all (fcntl(2)), and the next program that looks into it would take the log away as the last.
 def _connect(path: Path) -> sqlite3.Connection:
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # 0600 whatever the umask; -wal follows it
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
     connection.row_factory = sqlite3.Row
     for pragma in ("busy_timeout = 5000", "foreign_keys = ON", "synchronous = FULL"):

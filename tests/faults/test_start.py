@@ -139,6 +139,19 @@ def test_r08_a_torn_end_of_the_write_ahead_log_costs_nothing(gateway_process: Ma
     assert turns(gateway) == sent
 
 
+def test_a_program_that_looks_into_the_database_and_leaves_takes_nothing_away(gateway_process: MakeProcess) -> None:
+    gateway = gateway_process()
+    gateway.start()
+    ask_a_lot(gateway, 2)
+    with contextlib.closing(sqlite3.connect(gateway.home / "ironclaw.db")) as other:
+        assert other.execute("SELECT count(*) FROM turns").fetchone() == (2,)
+    sent = ask_a_lot(gateway, 2)
+    gateway.kill()
+    gateway.start()
+    assert len(turns(gateway)) == 4
+    assert turns(gateway)[-2:] == sent
+
+
 def test_r11_a_database_of_a_newer_version_is_refused_and_left_as_it_is(gateway_process: MakeProcess) -> None:
     gateway = gateway_process().start()
     gateway.terminate()
