@@ -56,6 +56,47 @@ def test_files_are_chosen_seen_sent_and_stand_in_the_history(
     assert [one["name"] for one in turn["attachments"]] == ["rust.png", "list.txt"]
 
 
+@pytest.mark.parametrize("width", [1280, 360])
+def test_in_the_history_a_picture_is_shown_large_and_a_text_is_saved(
+    look: Callable[..., Page], asking: AskingHost, width: int
+) -> None:
+    page = sign_in(look(width), asking)
+    choose(page, PICTURE, TEXT)
+    say(page, "Look at these")
+    expect(page.locator(".turn[data-state=completed]")).to_have_count(1)
+    for _ in range(2):
+        opens = sent(page).get_by_role("button", name="Show rust.png")
+        opens.focus()
+        page.keyboard.press("Enter")
+        large = page.get_by_role("dialog", name="rust.png")
+        expect(large.get_by_role("img", name="rust.png")).to_be_visible()
+        with page.expect_download() as saved:
+            large.get_by_role("button", name="Download").click()
+        assert saved.value.path().read_bytes() == PICTURE["buffer"]
+        page.keyboard.press("Escape")
+        expect(large).to_have_count(0)
+        expect(opens).to_be_focused()
+        with page.expect_download() as saved:
+            sent(page).get_by_role("button", name="Download list.txt").click()
+        assert (saved.value.suggested_filename, saved.value.path().read_bytes()) == ("list.txt", TEXT["buffer"])
+        page.reload()
+
+
+def test_a_file_that_can_not_be_read_any_more_says_so_where_it_stands(
+    look: Callable[..., Page], asking: AskingHost
+) -> None:
+    page = sign_in(look(), asking)
+    choose(page, PICTURE, TEXT)
+    say(page, "Look at these")
+    expect(page.locator(".turn[data-state=completed]")).to_have_count(1)
+    page.reload()
+    expect(sent(page).get_by_role("img", name="rust.png")).to_be_visible()
+    page.context.set_offline(True)
+    sent(page).get_by_role("button", name="Download list.txt").click()
+    expect(sent(page).filter(has_text="list.txt can’t be read. The gateway can't be reached.")).to_be_visible()
+    page.context.set_offline(False)
+
+
 def test_a_picture_is_pasted_or_dropped_and_what_is_neither_picture_nor_text_is_refused(
     look: Callable[..., Page], asking: AskingHost
 ) -> None:

@@ -1,8 +1,11 @@
-/** The files of a message as a row: pictures small, others by name. */
+/** The files of a message as a row: pictures small, others by name. A press shows a picture large, and saves any other file. */
 
 import { isPicture } from "../attaching.js";
 import { fromTemplate, part, setText } from "../dom.js";
+import { saveBlob } from "../download.js";
 import { CHAT } from "../words/chat.js";
+import { COMMON } from "../words/common.js";
+import { showPicture } from "./picture.js";
 
 /** @typedef {import("../attaching.js").Attached} Attached */
 
@@ -34,19 +37,30 @@ export class AttachedFiles {
     this.#root.hidden = files.length === 0;
     this.#seen?.disconnect();
     this.#seen = new IntersectionObserver((entries) => entries.forEach((one) => one.isIntersecting && this.#picture(one.target)));
-    this.#root.replaceChildren(...files.map((file) => this.#node(file, remove)));
+    this.#root.replaceChildren(...files.map((file, index) => this.#node(file, index, remove)));
   }
 
-  #node(file, remove) {
+  #node(file, index, remove) {
     const node = fromTemplate("attached-file");
-    const button = part(node, "remove");
+    const [open, button] = [part(node, "open"), part(node, "remove")];
     setText(part(node, "name"), file.name);
     node.title = file.name;
     button.hidden = remove === null;
     button.setAttribute("aria-label", CHAT.removeFile(file.name));
     button.addEventListener("click", () => remove(file));
+    open.setAttribute("aria-label", isPicture(file) ? CHAT.showFile(file.name) : COMMON.download(file.name));
+    open.addEventListener("click", () => this.#open(file, index, node));
     if (isPicture(file)) this.#seen.observe(node);
     return node;
+  }
+
+  async #open(file, index, node) {
+    const bytes = async () => file.blob ?? (await this.#bring(file, index)) ?? Promise.reject(new Error(CHAT.attachAgain));
+    if (isPicture(file)) return showPicture(file.name, bytes);
+    await bytes().then(
+      (blob) => saveBlob(blob, file.name),
+      (error) => setText(part(node, "name"), CHAT.fileUnreadable(file.name, error.message)),
+    );
   }
 
   // Only pictures that come into view are brought.

@@ -35,6 +35,8 @@ export const CHAT = Object.freeze({
   emptyFile: (name) => `${name} is empty.`,
   tooLarge: (name) => `${name} is too large: at most 10 MB can be sent.`,
   unfit: (name) => `${name} can’t be sent: pictures (PNG, JPEG, GIF, WebP) and text files can.`,
+  showFile: (name) => `Show ${name}`,
+  fileUnreadable: (name, why) => `${name} can’t be read. ${why}`,
   removeFile: (name) => `Remove ${name}`,
   filesNotArrived: "The page was left before its files had arrived.",
   attachAgain: "Attach its files again: they were not kept here.",
