@@ -197,7 +197,7 @@ async def test_below_a_prefix_the_page_finds_all_its_files(host: TestClient) -> 
         assert path.startswith("/claw/")
         reply = await host.get(path)
         assert reply.status == 200, path
-        imports = re.findall(r"""(?:from|import)\s+["'](\.[^"']+)["']""", await reply.text())
+        imports = re.findall(r"""(?:from|import)[\s(]+["'](\.[^"']+)["']""", await reply.text(errors="replace"))
         waiting += [urljoin(path, one) for one in imports]
     assert any(path.endswith(".js") for path in seen)
     assert any(path.endswith(".css") for path in seen)

@@ -139,6 +139,9 @@ STYLES = (
   const spaces = [...sides.map(side => `padding${side}`), 'marginTop', 'marginBottom', 'rowGap', 'columnGap'];
   const inks = (one) => ['color', 'backgroundColor', ...(size(one, 'borderTopWidth') ? ['borderTopColor'] : [])];
   const targets = seen.filter(one => one.matches('button, input, textarea, summary, .row-link, .hit'));
+  const controls = seen.filter(one => one.matches('input, select, textarea, .composer, .outlined'));
+  const framed = controls.filter(one => size(one, 'borderTopWidth'));
+  const edge = (one) => contrast(rgb(style(one).borderTopColor), behind(one.parentElement));
   const cut = (nodes) => nodes.map(one => one.outerHTML.slice(0, 120));
   return {
     sizes: [...new Set(seen.map(one => style(one).fontSize))],
@@ -147,6 +150,7 @@ STYLES = (
       .filter(([space]) => ![0, 1, 2, 4, 8, 12, 16, 24, 32].includes(space)),
     filled: seen.filter(one => one.matches('button') && contrast(behind(one), page) > 2).length,
     faint: cut(texts.filter(one => style(one).opacity === '1' && ink(one) < 4.5)),
+    edges: cut(framed.filter(one => edge(one) < 3)),
     ring: contrast(rgb(style(document.documentElement).getPropertyValue('--accent')), page),
     sideways: document.documentElement.scrollWidth - innerWidth,
     small: cut(targets.filter(one => Math.min(one.getBoundingClientRect().height, one.getBoundingClientRect().width) < 44)),

@@ -67,6 +67,7 @@ def test_points_03_04_05_07_19_20_25_every_view_of_every_place_is_measured_alike
         assert found["gaps"] == [], view
         assert measured["filled"] == 1, view
         assert found["faint"] == [], view
+        assert found["edges"] == [], view
         assert found["ring"] >= 3, view
         assert found["sideways"] <= 0, view
         assert width > 360 or found["small"] == [], view
