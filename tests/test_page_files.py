@@ -20,7 +20,7 @@ HEAD = 1_000  # bytes of a reply's head, and a little more
 def needed(entry: str) -> set[str]:
     """All modules that *entry* needs, its own and those of the first load."""
     texts = [Packs(WEB).text(name) for name in {MAIN, entry}]
-    return set(re.findall(r'^\$need\("([^"]+)", \(\) => {$', "".join(texts), re.MULTILINE))
+    return set(re.findall(r'^\$need\("([^"]+)", \(\(\) => {$', "".join(texts), re.MULTILINE))
 
 
 def sheets(page: str) -> list[str]:

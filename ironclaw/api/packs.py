@@ -104,7 +104,7 @@ class Packs:
         text = _IMPORT.sub(lambda found: self._taken(name, found), module.text)
         text = _LATER.sub(lambda found: f'import("{_relative(_beside(name, found[1]), entry)}")', text)
         exports = ", ".join(f"{public}: {local}" for public, local in module.exports.items())
-        return f'$need("{name}", () => {{\n{text}return {{ {exports} }};\n}});\n'
+        return f'$need("{name}", (() => {{\n{text}return {{ {exports} }};\n}}));\n'
 
     def _taken(self, name: str, found: re.Match[str]) -> str:
         """What takes the place of an import."""
