@@ -9,6 +9,7 @@ This takes JavaScript as the page's modules are written, and refuses the rest (V
 and end in a semicolon; `export` stands before a class, a function or a const; no two modules import each other.
 """
 
+import functools
 import posixpath
 import re
 from pathlib import Path
@@ -30,12 +31,17 @@ export const $need = (name, make) => {
 """
 
 
+@functools.cache
+def entries(root: Path) -> frozenset[str]:
+    """The modules of the page below *root* that are asked for by themselves."""
+    return frozenset(Packs(root).entries())
+
+
 def given(root: Path, name: str) -> bytes:
     """What is given for the module or the stylesheet *name* below *root*. Reads files: for a thread."""
     if name.endswith(".css"):
         return sheet(root, name).encode()
-    packs = Packs(root)
-    return packs.text(name).encode() if name in packs.entries() else (root / name).read_bytes()
+    return Packs(root).text(name).encode() if name in entries(root) else (root / name).read_bytes()
 
 
 def sheet(root: Path, name: str) -> str:

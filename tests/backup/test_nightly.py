@@ -56,6 +56,8 @@ async def test_a_missed_night_is_made_up_for_and_a_good_backup_it_is(make_client
     (soon.backup_dir / old).write_bytes(b"of the night before")
     client = await make_client(soon)
     await until(lambda: len(nightly_names(soon.backup_dir)) == 2, "no backup was made")
+    keeper = client.gateway.services.backups  # type: ignore[attr-defined]
+    await until(lambda: not keeper.busy, "it did not come to its end")
     new = next(name for name in nightly_names(soon.backup_dir) if name != old)
     verify(soon.backup_dir / new, KNOWN)
     found = await (await client.get("/api/backups")).json()

@@ -221,6 +221,7 @@ async def test_a_workspace_that_is_itself_a_link_works(tmp_path: Path, root: Pat
     assert (root / "a.md").read_text() == "x\n"
 
 
+@pytest.mark.alone
 async def test_a_whole_tree_scan_leaves_the_loop_free(workspace: Workspace, root: Path) -> None:
     for number in range(3000):
         (root / f"{number}.md").write_text("x")
