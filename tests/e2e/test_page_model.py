@@ -118,7 +118,8 @@ def test_point_17_the_key_is_sent_once_to_be_tried_and_once_to_be_kept_and_is_no
     expect(model_card(page)).to_contain_text("Connected: echo")
     assert len(carried) == 2
     assert KEY in stand_in.requests()[-1]["headers"]["Authorization"]
-    model_card(page).get_by_role("button", name="Disconnect").click()
+    with page.expect_response(lambda response: response.request.method == "DELETE"):
+        model_card(page).get_by_role("button", name="Disconnect").click()
     expect(model_card(page).get_by_role("button", name="Connect")).to_be_visible()
     assert gateway.request("GET", "/api/model")[2]["has_key"] is False
 

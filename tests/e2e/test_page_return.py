@@ -12,8 +12,9 @@ from page_tour import Furnished
 from playwright.sync_api import Page, expect
 
 pytestmark = [pytest.mark.process, pytest.mark.browser]
-# What is asked or searched has no address; that of the list names none of the conversations that stand beside it.
-PASSING = {("chat", "search"), ("notes", "asked whether to delete"), ("chat", "list")}
+# What is asked or searched has no address; that of the list names none of the conversations that stand beside it. A code
+# that signs in is taken away when its place is left.
+PASSING = {("chat", "search"), ("notes", "asked whether to delete"), ("chat", "list"), ("system", "code")}
 # What is pasted to be added may hold tokens: it is kept nowhere.
 DRAFTS = "Message", "Text of the note", "Command", "Text of the skill"
 LEARN = """() => {
