@@ -114,6 +114,18 @@ test("finished blocks keep their nodes, and growing text its node", () => {
   assert.equal(text.data, "last paragraph ");
 });
 
+test("a text that becomes another one anywhere ends like that one shown at once", () => {
+  for (let cut = 0; cut < LONG.length; cut += 3) {
+    const other = `${LONG.slice(0, cut)}x\n\n${LONG.slice(cut, cut + 40)}`;
+    const [root, whole] = [document.createElement("div"), document.createElement("div")];
+    const view = new MarkdownView(root);
+    view.update(LONG);
+    view.update(other);
+    new MarkdownView(whole).update(other);
+    assert.equal(root.outline(), whole.outline(), `cut at ${cut}`);
+  }
+});
+
 test("another text replaces the old one", () => {
   const root = document.createElement("div");
   const view = new MarkdownView(root);

@@ -22,17 +22,25 @@ export class MarkdownView {
     return this.#text;
   }
 
-  /** Shows *text*. When it only grew, finished blocks are neither read nor touched again. */
+  /** Shows *text*. Finished blocks before the first difference are neither read nor touched again. */
   update(text) {
     text = text.replace(/\r\n?/g, "\n");
     if (text === this.#text) return;
-    const kept = text.startsWith(this.#text) ? Math.max(0, this.#blocks.length - OPEN_BLOCKS) : 0;
+    const same = sharedLength(text, this.#text);
+    const kept = Math.max(0, this.#blocks.filter(({ from }) => from <= same).length - OPEN_BLOCKS);
     const from = this.#blocks[kept]?.from ?? 0;
     const tail = parseBlocks(text.slice(from)).map((block) => ({ from: block.from + from, node: this.#refine(block.node) }));
     patchChildren(this.#root, this.#blocks.slice(kept).map(nodeOf), tail.map(nodeOf), kept);
     this.#blocks.splice(kept, Infinity, ...tail);
     this.#text = text;
   }
+}
+
+function sharedLength(one, other) {
+  if (one.startsWith(other)) return other.length;
+  let length = 0;
+  while (one[length] === other[length] && length < one.length) length += 1;
+  return length;
 }
 
 function nodeOf(block) {
