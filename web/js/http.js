@@ -37,8 +37,8 @@ export class Http extends EventTarget {
       request.body = JSON.stringify(body);
       request.headers["Content-Type"] = "application/json";
     }
-    const key = JSON.stringify([path, request]);
     if (method === "GET") return this.#read(path, request, patience);
+    const key = JSON.stringify([path, request]);
     if (!this.#underWay.has(key)) this.#begin(key, this.#read(path, request, patience), told);
     return this.#underWay.get(key).answer;
   }

@@ -55,12 +55,17 @@ export class AttachedFiles {
   }
 
   async #open(file, index, node) {
-    const bytes = async () => file.blob ?? (await this.#bring(file, index)) ?? Promise.reject(new Error(CHAT.attachAgain));
-    if (isPicture(file)) return showPicture(file.name, bytes);
-    await bytes().then(
+    if (isPicture(file)) return showPicture(file.name, () => this.#bytes(file, index));
+    await this.#bytes(file, index).then(
       (blob) => saveBlob(blob, file.name),
       (error) => setText(part(node, "name"), CHAT.fileUnreadable(file.name, error.message)),
     );
+  }
+
+  async #bytes(file, index) {
+    const blob = file.blob ?? (await this.#bring(file, index));
+    if (!blob) throw new Error(CHAT.attachAgain);
+    return blob;
   }
 
   // Only pictures that come into view are brought.
@@ -68,7 +73,7 @@ export class AttachedFiles {
     this.#seen.unobserve(node);
     const index = [...this.#root.children].indexOf(node);
     const file = this.#files[index];
-    const blob = file?.blob ?? (await this.#bring(file, index).catch(() => null)); // its name stands there anyway
+    const blob = file && (await this.#bytes(file, index).catch(() => null)); // its name stands there anyway
     if (!blob || !node.isConnected) return;
     const image = document.createElement("img");
     image.alt = file.name;
