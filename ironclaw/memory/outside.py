@@ -9,16 +9,14 @@ from ironclaw.memory.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
-_DELAY = 1.0
 _MOST = 500  # notes at once; of a larger change (a sync, another branch) the rest is kept when it is next changed
 
 
 class Outside:
-    """Follows *workspace* from *delay* seconds after `start()`, until `aclose()`. Made on the event loop."""
+    """Follows *workspace* from `start()` until `aclose()`. Made on the event loop."""
 
-    def __init__(self, workspace: Workspace, *, delay: float = _DELAY) -> None:
+    def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        self._delay = delay
         self._loop = asyncio.get_running_loop()
         self._changed: set[str] = set()
         self._news = asyncio.Event()
@@ -26,7 +24,7 @@ class Outside:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin, in the background."""
+        """Begin, in the background: at once, as nobody would ever hear of what is changed before."""
         self._task = self._loop.create_task(self._follow(), name="notes-outside")
 
     async def aclose(self) -> None:
@@ -40,7 +38,6 @@ class Outside:
                 await asyncio.to_thread(watcher.close)
 
     async def _follow(self) -> None:
-        await asyncio.sleep(self._delay)
         root = self._workspace.root
         self._watcher = self._loop.run_in_executor(None, Watcher, root, self._notice, self._lose)
         try:

@@ -57,7 +57,7 @@ def test_point_22_back_forward_and_reload_keep_the_place_in_a_note(
     page.goto(address(gateway, "place/short.md"))
     expect(text).to_contain_text("short")
     page.go_back()
-    expect(page.get_by_role("heading", name="Long")).to_be_attached()
+    expect(text.get_by_role("heading", name="Long")).to_be_attached()
     expect(text).to_have_js_property("scrollTop", 900)
     page.go_forward()
     expect(text).to_contain_text("short")

@@ -3,7 +3,6 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -17,7 +16,7 @@ from ironclaw.settings import Settings
 @pytest.fixture
 async def services(settings: Settings) -> AsyncIterator[Services]:
     async with Gateway(settings) as gateway:
-        outside = Outside(gateway.services.workspace, delay=0)
+        outside = Outside(gateway.services.workspace)
         outside.start()
         while outside._watcher is None or not outside._watcher.done():
             await asyncio.sleep(0.01)
@@ -80,12 +79,12 @@ async def test_our_own_writes_are_not_taken_for_somebody_else_s(services: Servic
     assert [one for one in seen if one.startswith("mine.md")] == ["mine.md person", "mine.md agent"]
 
 
-async def test_its_thread_and_task_are_gone_at_the_end(settings: Settings, tmp_path: Path) -> None:
+async def test_its_thread_and_task_are_gone_at_the_end(settings: Settings) -> None:
     async with Gateway(settings) as gateway:
-        before = set(threading.enumerate())
-        outside = Outside(gateway.services.workspace, delay=0)
-        outside.start()
-        await asyncio.sleep(0.2)
-        await outside.aclose()
-        assert {one for one in set(threading.enumerate()) - before if "watch" in one.name} == set()
+        note = gateway.services.workspace.root / "seen.md"
+        waiting = asyncio.create_task(next_change(gateway.services, "seen.md"))
+        while not waiting.done():
+            note.write_text(f"{asyncio.get_running_loop().time()}\n")
+            await asyncio.sleep(0.05)
+    assert not [thread for thread in threading.enumerate() if thread.name == "ironclaw-watch"]
     assert len(asyncio.all_tasks()) == 1
