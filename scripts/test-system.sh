@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the system programs that tests drive: a real browser, nginx, strace, node. Does nothing where they are there.
+# Installs the system programs that tests drive: a real browser, nginx, strace, node, podman. Does nothing where they are there.
 set -eu
 missing=""
 need() { command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ] || missing="$missing $2"; }
@@ -11,6 +11,9 @@ need npm npm
 need curl curl
 need openssl openssl
 need systemd-analyze systemd
+need podman podman
+need runc runc
+need busybox busybox-static
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" != 0 ]; then
     echo "Tests need these Debian packages: apt install$missing" >&2

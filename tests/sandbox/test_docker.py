@@ -1,6 +1,6 @@
 """The sandbox of a container engine against a real one: podman's service, which speaks Docker's API, on a store of its own.
 
-The only tests that are skipped where what they need is not there: podman, runc and busybox, and the right to use them.
+The only tests that are skipped where they can't be run: they need podman, runc and busybox, and the right to use them.
 """
 
 import asyncio
