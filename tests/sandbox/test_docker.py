@@ -60,7 +60,10 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         pytest.skip(f"podman can't run containers here: {made.stderr}{ran.stderr.decode(errors='replace')}"[:300])
     address = f"unix://{folder}/podman.sock"
     service = subprocess.Popen(
-        [*podman, "system", "service", "--time", "0", address], env=env, stderr=subprocess.DEVNULL
+        [*podman, "system", "service", "--time", "0", address],
+        env=env,
+        stderr=subprocess.DEVNULL,
+        cwd=folder,  # where its monitor leaves a file when memory runs out
     )
     deadline = time.monotonic() + 20
     while not (folder / "podman.sock").exists():
