@@ -63,10 +63,11 @@ def compare(page: Page, before: Any, what: str) -> list[str]:
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.parametrize("width", [1280, 360], ids=["wide", "phone"])
 def test_point_22_reload_back_and_forward_keep_view_thing_scroll_and_draft_in_all_places_below_a_prefix(
-    look: Callable[..., Page], home: Furnished, front: Front
+    look: Callable[..., Page], home: Furnished, front: Front, width: int
 ) -> None:
-    page = look()
+    page = look(width)
     page.add_init_script(f"({LEARN})()")
     base = front.url.rstrip("/")
     page.goto(front.url)
