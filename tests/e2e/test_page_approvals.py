@@ -67,6 +67,21 @@ def test_point_18_a_denied_call_does_nothing_and_an_always_is_not_asked_again(
     assert page.locator(".approval").count() == 2
 
 
+def test_point_11_who_answers_on_a_phone_goes_on_reading_at_the_end(
+    look: Callable[..., Page], asking: AskingHost
+) -> None:
+    page = sign_in(look(360), asking)
+    say(page, "Some words first. " * 30)
+    expect(page.locator(".turn .meta time")).to_be_visible()
+    say(page, "\n".join([call("Lamp", room="hall"), call("Lamp", room="attic"), call("Missing", with_much_to_say=1)]))
+    for left in (2, 1):
+        expect(card(page)).to_have_count(left)
+        page.get_by_role("button", name="Deny").locator("visible=true").first.click()
+    expect(page.locator(".turn").last.locator(".meta time")).to_be_visible()
+    expect(page.locator(".turn").last.locator(".meta time")).to_be_in_viewport()
+    expect(page.get_by_role("button", name="New text below")).to_be_hidden()
+
+
 def test_point_18_what_waits_is_counted_in_the_rail_and_reached_from_any_place(
     look: Callable[..., Page], asking: AskingHost
 ) -> None:

@@ -321,6 +321,9 @@ def test_point_23_the_keys_are_shown_on_a_question_mark_in_every_place_and_esc_g
     keys = page.get_by_role("dialog", name="Keys")
     expect(keys).to_contain_text("Search this place")
     assert page.evaluate(STYLES)["gaps"] == []
+    page.set_viewport_size({"width": 360, "height": 740})
+    assert keys.evaluate("one => [one.clientWidth > 300, one.scrollWidth - one.clientWidth]") == [True, 0]
+    page.set_viewport_size({"width": 1280, "height": 740})
     page.keyboard.press("Escape")
     expect(keys).to_be_hidden()
     expect(link).to_be_focused()

@@ -10,7 +10,7 @@ export class ScrollFollower extends EventTarget {
   #scroller;
   #items;
   #lastTop = 0;
-  #observer = new ResizeObserver(() => this.#settle());
+  #observer = new ResizeObserver(() => this.settle());
 
   /** @param {Element} scroller @param {Element} content its one child @param {Element} items what holds the parts that are read */
   constructor(scroller, content, items) {
@@ -28,7 +28,7 @@ export class ScrollFollower extends EventTarget {
 
   toEnd() {
     this.#follow(true);
-    this.#settle();
+    this.settle();
   }
 
   /** The first part that can be seen, and how far its top is below that of the scroller; null when there is none. */
@@ -49,7 +49,7 @@ export class ScrollFollower extends EventTarget {
     const { first } = this;
     this.#scroller.classList.add("unanchored");
     change();
-    if (this.following) this.#settle();
+    if (this.following) this.settle();
     else if (first) this.#keep(first.node, first.offset);
     requestAnimationFrame(() => this.#scroller.classList.remove("unanchored"));
   }
@@ -61,7 +61,8 @@ export class ScrollFollower extends EventTarget {
     this.#lastTop = scroller.scrollTop;
   }
 
-  #settle() {
+  /** Goes on to the end, unless the reader has gone up: for what has become shorter and may grow before it is drawn. */
+  settle() {
     if (!this.following || this.#items.children.length === 0) return;
     this.#scroller.scrollTop = this.#scroller.scrollHeight;
     this.#lastTop = this.#scroller.scrollTop;

@@ -6,7 +6,7 @@ import { factNodes } from "./facts.js";
 
 let last = 0;
 
-/** Fires on its root "answer", bubbling, with itself: who hears it calls `settle`; and "over" when it became a line. */
+/** Fires on its root, bubbling, "answer" with itself: who hears it calls `settle`; and "over" when it became a line. */
 export class Approval {
   #request;
   #action = null;
@@ -75,12 +75,12 @@ export class Approval {
   #end(words) {
     this.#over = true;
     const focused = this.root.contains(document.activeElement);
-    this.root.dispatchEvent(new Event("over"));
     setText(part(this.root, "word"), words);
     setText(part(this.root, "about"), CALLS.asked(this.#request.name, this.#request.subject));
     part(this.root, "about").title = this.#request.subject;
     part(this.root, "card").hidden = true;
     part(this.root, "line").hidden = false;
-    if (focused) part(this.root, "line").focus();
+    this.root.dispatchEvent(new Event("over", { bubbles: true }));
+    if (focused) part(this.root, "line").focus({ preventScroll: true }); // who reads at the end stays there
   }
 }

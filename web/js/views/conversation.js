@@ -144,6 +144,7 @@ export class Conversation {
     this.loader.addEventListener("trouble", ({ detail }) => this.#fire("trouble", detail));
     this.reading.addEventListener("trouble", ({ detail }) => this.notice.tell(CHAT.earlierUnreadable(detail.message)));
     this.root.addEventListener("more", ({ detail }) => this.branching.menu(detail, this.#threadId));
+    this.root.addEventListener("over", () => this.reading.follower.settle());
     this.root.addEventListener("answer", ({ detail }) => detail.settle(this.#session.api));
     part(this.root, "instead").addEventListener("click", () => this.#fire("new"));
     part(this.root, "pill").addEventListener("click", () => this.composer.focus());
