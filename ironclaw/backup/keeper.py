@@ -128,7 +128,7 @@ class BackupKeeper:
             raise
         self.failure = None
         made = next(one for one in await self.backups() if one.name == target.name)
-        log.info("Backup %s: %.1f MB in %.1f s", made.name, made.size / 1e6, time.monotonic() - started)
+        log.info("Backup %s: %d kB in %.1f s", made.name, -(-made.size // 1000), time.monotonic() - started)
         return made
 
     # In the thread

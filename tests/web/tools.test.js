@@ -110,6 +110,8 @@ test("what an extension asks for is said in sentences", () => {
   assert.equal(sandboxText({ kind: "http", sandbox: false }), "");
   assert.equal(hostsText(["a.example"], { kind: "http" }), "What you enter for it goes only to a.example.");
   const settings = [{ name: "repository", title: "Repository", value: "/srv/notes" }, { name: "other", title: "Other folder", value: null }];
+  const kept = [{ name: "database", title: "Database", value: "{data}/database.db" }];
+  assert.equal(foldersText(["{database}"], kept), "It uses database.db in its own folder.");
   assert.equal(foldersText(["{repository}", "{other}", "{data}", "/home"], settings), "It uses /srv/notes, what you set as “Other folder”, its own folder, /home.");
   assert.equal(givenText({ kind: "node", variables: ["API_KEY"] }), "It is given API_KEY.");
   assert.equal(givenText({ kind: "http", variables: ["Authorization"] }), "");

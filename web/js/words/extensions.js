@@ -91,7 +91,8 @@ export function hostsText(hosts, { kind, sandbox }) {
 export function foldersText(folders, settings) {
   const named = (_, name) => {
     const setting = settings.find((one) => one.name === name);
-    return setting === undefined ? "its own folder" : (setting.value ?? `what you set as “${setting.title}”`);
+    if (setting === undefined) return "its own folder";
+    return setting.value?.replace(/^\{data\}\/(.+)/, "$1 in its own folder") ?? `what you set as “${setting.title}”`;
   };
   return folders.length === 0 ? "" : `It uses ${listed(folders.map((folder) => visible(folder.replace(/\{(\w+)\}/g, named))))}.`;
 }
