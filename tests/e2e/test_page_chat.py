@@ -1,7 +1,6 @@
 """The chat of the page against the acceptance points of its design, in a real Chromium and with the real program."""
 
 import os
-import re
 import signal
 import sqlite3
 import time
@@ -11,8 +10,9 @@ from typing import Any
 
 import pytest
 from gateway_process import GatewayProcess
-from page_ground import COLOURS
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from page_ground import look_at, say, sign_in  # noqa: F401
+from page_measure import WIDE_AND_PHONE, Measure
+from playwright.sync_api import Page, expect
 
 pytestmark = [pytest.mark.process, pytest.mark.browser]
 LONG = " ".join(f"word{number}" for number in range(400))
@@ -21,7 +21,6 @@ RICH = (
     "| a | b |\n|---|--:|\n| 1 | 2 |\n\n- [ ] open\n- [x] done\n\n```py\nprint(1)\n```\n\n> said\n\n"
     + "Some plain words. " * 60
 )
-SCREENS = [("light", 1440), ("dark", 1440), ("light", 768), ("light", 360), ("dark", 360)]
 
 
 @pytest.fixture
@@ -41,39 +40,6 @@ def start(gateway_process: Callable[..., GatewayProcess], tmp_path: Path) -> Cal
 @pytest.fixture
 def gateway(start: Callable[..., GatewayProcess]) -> GatewayProcess:
     return start()
-
-
-@pytest.fixture
-def look(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Opens pages of any width and theme; what the browser complains about fails the test."""
-    contexts: list[BrowserContext] = []
-    problems: list[str] = []
-
-    def open_one(width: int = 1280, scheme: str = "light", height: int = 740) -> Page:
-        size = {"width": width, "height": height}
-        context = browser.new_context(viewport=size, color_scheme=scheme, has_touch=width < 720, accept_downloads=True)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(10_000)
-        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        return page
-
-    yield open_one
-    for context in contexts:
-        context.close()
-    assert [text for text in problems if "Failed to load resource" not in text] == []
-
-
-def sign_in(page: Page, gateway: GatewayProcess) -> Page:
-    page.goto(f"{gateway.url}/#token={gateway.token}")
-    expect(page.get_by_role("textbox", name="Message")).to_be_focused()
-    return page
-
-
-def say(page: Page, text: str) -> None:
-    page.get_by_role("textbox", name="Message").fill(text)
-    page.keyboard.press("Enter")
 
 
 def make_thread(gateway: GatewayProcess, title: str, *messages: str) -> str:
@@ -126,66 +92,15 @@ def views(page: Page, gateway: GatewayProcess) -> Iterator[str]:
     yield "nothing found"
 
 
-STYLES = (
-    f"() => {{ {COLOURS}"
-    + """
-  const shown = (one) => one.checkVisibility() && one.getClientRects().length > 0;
-  const seen = [...document.querySelectorAll('body, body *')].filter(shown);
-  const size = (one, name) => Math.abs(parseFloat(style(one)[name]) || 0);
-  const page = behind(document.body);
-  const ink = (one) => contrast(rgb(style(one).color), behind(one));
-  const texts = seen.filter(one => [...one.childNodes].some(node => node.nodeType === 3 && node.data.trim()));
-  const sides = ['Top', 'Right', 'Bottom', 'Left'];
-  const spaces = [...sides.map(side => `padding${side}`), 'marginTop', 'marginBottom', 'rowGap', 'columnGap'];
-  const inks = (one) => ['color', 'backgroundColor', ...(size(one, 'borderTopWidth') ? ['borderTopColor'] : [])];
-  const targets = seen.filter(one => one.matches('button, input, textarea, summary, .row-link, .hit'));
-  const controls = seen.filter(one => one.matches('input, select, textarea, .composer, .outlined'));
-  const framed = controls.filter(one => size(one, 'borderTopWidth'));
-  const edge = (one) => contrast(rgb(style(one).borderTopColor), behind(one.parentElement));
-  const cut = (nodes) => nodes.map(one => one.outerHTML.slice(0, 120));
-  return {
-    sizes: [...new Set(seen.map(one => style(one).fontSize))],
-    colours: [...new Set(seen.flatMap(one => inks(one).map(name => style(one)[name])))],
-    gaps: seen.flatMap(one => spaces.map(name => [size(one, name), name, one.className || one.tagName]))
-      .filter(([space]) => ![0, 1, 2, 4, 8, 12, 16, 24, 32].includes(space)),
-    filled: seen.filter(one => one.matches('button') && contrast(behind(one), page) > 2).length,
-    faint: cut(texts.filter(one => style(one).opacity === '1' && ink(one) < 4.5)),
-    edges: cut(framed.filter(one => edge(one) < 3)),
-    ring: contrast(rgb(style(document.documentElement).getPropertyValue('--accent')), page),
-    sideways: document.documentElement.scrollWidth - innerWidth,
-    small: cut(targets.filter(one => Math.min(one.getBoundingClientRect().height, one.getBoundingClientRect().width) < 44)),
-    bar: document.querySelector('.bar').offsetHeight,
-    rows: [...new Set(seen.filter(one => one.matches('.row')).map(one => one.offsetHeight))],
-    text: document.body.innerText,
-  };
-}"""
-)
-
-
-@pytest.mark.parametrize(("scheme", "width"), SCREENS)
+@pytest.mark.parametrize(("scheme", "width"), WIDE_AND_PHONE)
 def test_points_03_04_05_07_19_25_sizes_colours_contrast_targets_and_words_of_every_view(
     look: Callable[..., Page], gateway: GatewayProcess, scheme: str, width: int
 ) -> None:
     page = look(width, scheme)
-    sizes, colours = set[str](), set[str]()
+    measure = Measure(page, width)
     for view in views(page, gateway):
-        page.wait_for_timeout(150)
-        found = page.evaluate(STYLES)
-        sizes.update(found["sizes"])
-        colours.update(found["colours"])
-        assert found["gaps"] == [], view
-        assert found["filled"] == 1, view
-        assert found["faint"] == [], view
-        assert found["ring"] >= 3, view
-        assert found["sideways"] <= 0, view
-        assert width > 360 or found["small"] == [], view
-        assert found["bar"] == 48, view
-        assert found["rows"] in ([], [52 if width == 360 else 40]), view
-        assert not re.search(
-            r"[0-9a-f]{8}-[0-9a-f]{4}-|thread-[0-9a-f]{6}|\dT\d\d:\d\d|\bnull\b|undefined", found["text"]
-        ), view
-    assert len(sizes) <= 6
-    assert len(colours) <= 16, colours
+        measure.view(view)
+    measure.together()
 
 
 @pytest.mark.alone

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from gateway_process import GatewayProcess
 from page_ground import card, look_at, place, say, sign_in  # noqa: F401
+from page_measure import WIDE_AND_PHONE, Measure
 from playwright.sync_api import Locator, Page, expect
-from test_page_system import check
 
 pytestmark = [pytest.mark.process, pytest.mark.browser]
 _HIT = "<img src=x onerror=window.hit=1>"
@@ -327,7 +327,7 @@ def test_without_a_sandbox_it_says_what_to_install(
     expect(command(page)).to_have_value("echo hello")
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1440), ("dark", 768), ("light", 360), ("dark", 360)])
+@pytest.mark.parametrize(("scheme", "width"), WIDE_AND_PHONE)
 def test_points_03_04_05_07_19_25_of_every_view_of_jobs(
     look: Callable[..., Page], gateway: GatewayProcess, scheme: str, width: int
 ) -> None:
@@ -335,24 +335,26 @@ def test_points_03_04_05_07_19_25_of_every_view_of_jobs(
     failed = run(gateway, "exit 7", wait=True)
     running = run(gateway, _COUNTS)
     page = open_jobs(look(width, scheme), gateway)
+    measure = Measure(page, width)
     expect(row(page, "word" * 40)).to_be_visible()
-    check(page, width)
+    measure.view()
     heights = page.locator(".job-row").evaluate_all("all => [...new Set(all.map(one => one.offsetHeight))]")
     assert max(heights) - (52 if width == 360 else 40) <= 1
     page.get_by_text("Options", exact=True).click()
     page.keyboard.press("Tab")
-    check(page, width)
+    measure.view()
     for where in (done, f"{done}/files", failed, running):
         page.goto(f"{gateway.url}/#/jobs/{where}")
         expect(head(page)).to_contain_text(re.compile("Done|Failed|Running"))
-        check(page, width)
+        measure.view()
     page.goto(f"{gateway.url}/#/jobs/{failed}")
     expect(head(page)).to_contain_text("Failed")
     choose(page, "Delete")
-    check(page, width)
+    measure.view()
     page.goto(f"{gateway.url}/#/jobs/job-00000000")
     expect(page.get_by_text("This job is not there any more")).to_be_visible()
-    check(page, width)
+    measure.view()
+    measure.together()
     act(page, "All jobs").click()
     expect(row(page, "word" * 40)).to_be_visible()
 

@@ -1,7 +1,6 @@
 """Notes are read, found and looked at: in a real Chromium, against the real program, with nothing intercepted."""
 
 import json
-import re
 import urllib.parse
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,8 +9,8 @@ import pytest
 from gateway_process import GatewayProcess
 from notes_ground import PARAGRAPHS, TODAY, address, button, editor, more, put, run_gateway, show  # noqa: F401
 from page_ground import look_at, place, say, sign_in  # noqa: F401
+from page_measure import WIDE_AND_PHONE, Measure
 from playwright.sync_api import Page, expect
-from test_page_chat import STYLES
 
 pytestmark = [pytest.mark.process, pytest.mark.browser]
 EVIL = '<img src=x onerror="window.hit=1"><svg onload="window.hit=1">'
@@ -324,24 +323,12 @@ def views_of_a_conflict(page: Page, gateway: GatewayProcess) -> Iterator[str]:
     yield "versions"
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1440), ("dark", 360)])
+@pytest.mark.parametrize(("scheme", "width"), WIDE_AND_PHONE)
 def test_points_03_04_05_07_19_25_sizes_colours_contrast_targets_and_words_of_notes(
     look: Callable[..., Page], gateway: GatewayProcess, scheme: str, width: int
 ) -> None:
     page = look(width, scheme)
-    sizes, colours = set[str](), set[str]()
+    measure = Measure(page, width)
     for view in views(page, gateway):
-        page.wait_for_timeout(130)
-        found = page.evaluate(STYLES)
-        sizes.update(found["sizes"])
-        colours.update(found["colours"])
-        assert found["gaps"] == [], view
-        assert found["filled"] == 1, view
-        assert found["faint"] == [], view
-        assert found["sideways"] <= 0, view
-        assert width > 360 or found["small"] == [], view
-        assert found["bar"] == 48, view
-        assert found["rows"] in ([], [52 if width == 360 else 40]), view
-        assert not re.search(r"[0-9a-f]{8}-[0-9a-f]{4}-|\dT\d\d:\d\d|\bnull\b|undefined", found["text"]), view
-    assert len(sizes) <= 6
-    assert len(colours) <= 16, colours
+        measure.view(view)
+    measure.together()

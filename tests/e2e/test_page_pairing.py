@@ -8,10 +8,10 @@ from urllib.parse import quote
 import pytest
 from gateway_process import GatewayProcess
 from page_ground import look_at, place  # noqa: F401
+from page_measure import Measure
 from playwright.sync_api import Locator, Page, Route, expect
 from qr_codes import read_pixels
 from test_examples import Host
-from test_page_system import check
 
 pytestmark = [pytest.mark.process, pytest.mark.browser]
 ELSEWHERE = "evil.test"  # a name of this machine that is none of loopback's
@@ -74,7 +74,7 @@ def test_the_code_on_the_screen_is_read_in_both_themes_and_its_link_signs_in_on_
     assert box["width"] == box["height"] >= 200
     (link,) = read_pixels(page.screenshot())
     assert link.startswith(f"http://{ELSEWHERE}:{gateway.port}/#token=")
-    check(page, width)
+    Measure(page, width).view()
     assert gateway.token not in page.content()
     other = look(360)
     other.goto(link)
@@ -174,7 +174,7 @@ def test_where_only_this_machine_reaches_the_gateway_it_says_what_to_do_and_has_
     expect(part).to_contain_text("Only the machine that this gateway runs on can reach it.")
     expect(part).to_contain_text("restart it with --host 0.0.0.0")
     expect(part.get_by_role("button")).to_have_count(0)
-    check(page, width)
+    Measure(page, width).view()
 
 
 def test_below_a_prefix_where_a_host_program_signs_in_the_code_holds_the_address_alone(

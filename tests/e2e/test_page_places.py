@@ -21,8 +21,8 @@ from page_ground import (  # noqa: F401
     say,
     sign_in,
 )
+from page_measure import WIDE_AND_PHONE, Measure
 from playwright.sync_api import Page, expect
-from test_page_chat import SCREENS, STYLES
 
 pytestmark = [pytest.mark.process, pytest.mark.browser]
 
@@ -90,26 +90,15 @@ def views(page: Page, asking: AskingHost, stand_in: StandInProcess) -> Iterator[
     yield "a wrong address"
 
 
-@pytest.mark.parametrize(("scheme", "width"), SCREENS)
+@pytest.mark.parametrize(("scheme", "width"), WIDE_AND_PHONE)
 def test_points_03_04_05_07_19_25_sizes_colours_contrast_targets_and_words_of_every_place(
     look: Callable[..., Page], asking: AskingHost, stand_in: StandInProcess, scheme: str, width: int
 ) -> None:
     page = look(width, scheme)
-    sizes, colours = set[str](), set[str]()
+    measure = Measure(page, width)
     for view in views(page, asking, stand_in):
-        page.wait_for_timeout(150)
-        found = page.evaluate(STYLES)
-        sizes.update(found["sizes"])
-        colours.update(found["colours"])
-        assert found["gaps"] == [], view
-        assert found["filled"] == 1, view
-        assert found["faint"] == [], view
-        assert found["sideways"] <= 0, view
-        assert width > 360 or found["small"] == [], view
-        assert found["bar"] == 48, view
-        assert not re.search(r"[0-9a-f]{8}-[0-9a-f]{4}-|\dT\d\d:\d\d|\bnull\b|undefined", found["text"]), view
-    assert len(sizes) <= 6
-    assert len(colours) <= 16, colours
+        measure.view(view)
+    measure.together()
 
 
 def test_point_13_five_calls_of_one_name_are_five_rows_that_fold_after_the_answer(

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from gateway_process import GatewayProcess
 from page_ground import look_at, place, sign_in  # noqa: F401
+from page_measure import WIDE_AND_PHONE, Measure
 from playwright.sync_api import Locator, Page, expect
-from test_page_chat import STYLES
 
 pytestmark = [pytest.mark.process, pytest.mark.browser]
 _HOST = Path(__file__).with_name("logging_host.py")
@@ -326,38 +326,22 @@ def test_the_last_backup_is_told_and_one_is_made_now(look: Callable[..., Page], 
     assert len(host.request("GET", "/api/backups")[2]["backups"]) == 1
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1440), ("dark", 768), ("dark", 360)])
+@pytest.mark.parametrize(("scheme", "width"), WIDE_AND_PHONE)
 def test_points_03_04_05_07_of_the_log(look: Callable[..., Page], host: LoggingHost, scheme: str, width: int) -> None:
     page = open_system(look(width, scheme), host)
+    measure = Measure(page, width)
     host.write("a long " + "line " * 60, "error", trace="the fuse has blown")
     host.write("averyveryverylongword" * 20, "warning")
     lines(page, "a long line").last.get_by_text("Traceback", exact=True).click()
     page.get_by_role("region", name="Lines of the log").evaluate("one => { one.scrollTop = 0 }")
     host.write("one more")
     expect(page.get_by_role("button", name="New lines below")).to_be_visible()
-    check(page, width)
+    measure.view()
     page.get_by_role("button", name="Pause").click()
     find(page, "no such line")
     expect(page.get_by_text("No line is like that.")).to_be_visible()
-    check(page, width)
-
-
-def check(page: Page, width: int) -> None:
-    """What all views have in common: sizes, colours, contrast, targets, one filled button, words for people."""
-    page.wait_for_timeout(200)
-    found = page.evaluate(STYLES)
-    assert found["gaps"] == []
-    assert found["filled"] == 1
-    assert found["faint"] == []
-    assert found["sideways"] <= 0
-    assert width > 360 or found["small"] == []
-    assert len(found["sizes"]) <= 6
-    assert len(found["colours"]) <= 16, found["colours"]
-    assert not re.search(r"job-[0-9a-f]{8}|\dT\d\d:\d\d|\bnull\b|undefined|NaN", found["text"])
-    for scroller in (
-        page.locator(".system, .log-scroll, .jobs-list, .job-scroll, .job-files").locator("visible=true").all()
-    ):
-        assert scroller.evaluate("one => one.scrollWidth - one.clientWidth") <= 0
+    measure.view()
+    measure.together()
 
 
 def test_point_23_the_log_is_reached_and_left_by_keys(look: Callable[..., Page], host: LoggingHost) -> None:

@@ -16,8 +16,8 @@ from extensions.mcp_process import (  # noqa: F401
 from gateway_process import GatewayProcess
 from llm.stand_in_process import StandInProcess, run_stand_in  # noqa: F401
 from page_ground import connect, look_at, make_thread, place, say  # noqa: F401
+from page_measure import WIDE_AND_PHONE, Measure
 from playwright.sync_api import Page, expect
-from test_page_chat import STYLES
 from tools_ground import (  # noqa: F401
     IMAGE,
     act,
@@ -303,29 +303,17 @@ def views(page: Page, gateway: GatewayProcess) -> Iterator[str]:
     yield "asked whether to remove"
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1440), ("dark", 1440), ("light", 360)])
+@pytest.mark.parametrize(("scheme", "width"), WIDE_AND_PHONE)
 def test_points_03_04_05_07_19_25_sizes_colours_contrast_targets_and_words_of_the_tools(
     tools: Callable[..., Page], gateway: GatewayProcess, github: HostedServer, scheme: str, width: int
 ) -> None:
     if "styled" not in states(gateway):
         own(gateway, "styled")
     page = tools("", width, scheme)
-    sizes, colours = set[str](), set[str]()
+    measure = Measure(page, width)
     for view in views(page, gateway):
-        page.wait_for_timeout(150)
-        found = page.evaluate(STYLES)
-        sizes.update(found["sizes"])
-        colours.update(found["colours"])
-        assert found["gaps"] == [], view
-        assert found["filled"] == 1, view
-        assert found["faint"] == [], view
-        assert found["sideways"] <= 0, view
-        assert width > 360 or found["small"] == [], view
-        assert found["bar"] == 48, view
-        assert found["rows"] in ([], [52 if width == 360 else 40]), view
-        assert not re.search(r"[0-9a-f]{8}-[0-9a-f]{4}-|\dT\d\d:\d\d|\bnull\b|undefined|sha256", found["text"]), view
-    assert len(sizes) <= 6
-    assert len(colours) <= 16, colours
+        measure.view(view)
+    measure.together()
 
 
 def test_a_break_is_said_and_the_list_comes_back_by_itself(look: Callable[..., Page], tmp_path: Path) -> None:
