@@ -311,3 +311,28 @@ def test_point_23_the_keys_are_shown_on_a_question_mark_in_every_place_and_esc_g
         page.get_by_role("textbox", name="Message").press("?")
         expect(page.get_by_role("textbox", name="Message")).to_have_value("?")
         expect(keys).to_be_hidden()
+
+
+@pytest.mark.parametrize(
+    ("place", "words", "opened"), [("chat", "peas", "Garden"), ("notes", "peas", "garden"), ("tools", "git", "Git")]
+)
+def test_search_is_the_same_in_each_list_enter_opens_the_first_and_esc_brings_the_list_back(
+    look: Callable[..., Page], gateway: GatewayProcess, home: Furnished, *, place: str, words: str, opened: str
+) -> None:
+    page = sign_in(look(), gateway)
+    page.goto(f"{gateway.url}/#/{place}")
+    link = page.get_by_role("navigation", name="Places").get_by_role("link", name=place.title())
+    expect(link).to_have_attribute("aria-current", "page")
+    page.wait_for_timeout(300)  # the place has put the focus where it wants it
+    page.keyboard.press("Control+k")
+    query = page.locator(":focus")
+    expect(query).to_have_role("searchbox")
+    page.keyboard.type(words)
+    page.keyboard.press("Enter")  # before the pause after which it looks by itself
+    expect(page.locator("#bar-title")).to_have_text(opened)
+    expect(page.locator("mark:visible").first).to_have_text(re.compile(words, re.IGNORECASE))
+    page.keyboard.press("Control+k")
+    page.keyboard.press("Escape")
+    expect(page.locator("mark:visible")).to_have_count(0)
+    expect(page.locator(".row:visible").first).to_be_visible()
+    expect(page.locator(":focus")).to_have_role("searchbox")

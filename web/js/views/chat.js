@@ -1,6 +1,7 @@
 /** The chat: the list of threads, and the open one beside it. */
 
 import { fromTemplate, part } from "../dom.js";
+import { asksToBegin, asksToFind } from "../keys.js";
 import { CHAT } from "../words/chat.js";
 import { budgetText } from "../words/money.js";
 import { takeWords } from "../outbox.js";
@@ -66,6 +67,7 @@ export default class ChatView {
     this.root.addEventListener("new", () => this.#new());
     this.root.addEventListener("changed", () => this.#title());
     part(this.root, "new").addEventListener("click", () => this.#new());
+    this.list.search.addEventListener("go", ({ detail }) => this.#push(detail));
     NARROW.addEventListener("change", () => this.#shown && this.#goTo(), { signal });
     document.addEventListener("keydown", (event) => this.#shown && this.#key(event), { signal });
   }
@@ -173,8 +175,8 @@ export default class ChatView {
 
   #key(event) {
     const { key, target } = event;
-    if ((key === "/" && !target.matches("input, textarea")) || (key === "k" && (event.ctrlKey || event.metaKey))) this.#search();
-    else if (event.altKey && event.code === "KeyN") this.#new();
+    if (asksToFind(event)) this.#search();
+    else if (asksToBegin(event)) this.#new();
     else if (key === "End" && (this.#conversation.composer.empty || !target.matches("input, textarea"))) this.#conversation.reading.toEnd();
     else if (key === "Escape") this.#escape(target);
     else return;
@@ -193,7 +195,7 @@ export default class ChatView {
       fold.querySelector("summary").focus();
       return;
     }
-    if (this.list.search.active) this.list.search.clear();
+    if (this.list.search.active) this.list.search.find("");
     this.#conversation.composer.focus();
   }
 }

@@ -4,12 +4,13 @@ import { fromTemplate, part } from "../dom.js";
 import { JobBook } from "../job-book.js";
 import { JobsApi } from "../jobs-api.js";
 import { jobAddress, readJobRoute } from "../jobs-route.js";
+import { asksToBegin, asksToFind } from "../keys.js";
 import { COMMON } from "../words/common.js";
 import { JobLaunch } from "./job-launch.js";
 import { JobPage } from "./job-page.js";
 import { JobsList } from "./jobs-list.js";
 import { troubleText } from "./notice.js";
-import { NotesSaid } from "./notes-said.js";
+import { Said } from "./said.js";
 
 const TOUCH = matchMedia("(pointer: coarse)");
 
@@ -28,7 +29,7 @@ export default class JobsView {
     this.#api = new JobsApi(session.api);
     this.list = new JobsList(part(this.root, "list"), this.#api, this.#book);
     this.launch = new JobLaunch(part(this.root, "launch"), this.#api);
-    this.said = new NotesSaid(part(this.root, "said"));
+    this.said = new Said(part(this.root, "said"));
     this.#listen();
     this.list.load();
   }
@@ -145,9 +146,7 @@ export default class JobsView {
   }
 
   #key(event) {
-    const { key, target } = event;
-    if (key !== "/" && !(event.altKey && event.code === "KeyN")) return;
-    if (key === "/" && target.matches("input, textarea, select")) return;
+    if (!asksToFind(event) && !asksToBegin(event)) return;
     event.preventDefault();
     if (this.#page !== null) location.hash = jobAddress();
     this.root.querySelector(".jobs-list").scrollTop = 0;

@@ -1,6 +1,7 @@
 /** The notes: the list with search on top, and the open note beside it. */
 
 import { fromTemplate, part } from "../dom.js";
+import { asksToBegin, asksToFind, asksToSave } from "../keys.js";
 import { NotesApi } from "../notes-api.js";
 import { keepDraft } from "../notes-drafts.js";
 import { NoteBook, titleOf } from "../notes.js";
@@ -11,8 +12,9 @@ import { NoteActs } from "./notes-acts.js";
 import { NotesList } from "./notes-list.js";
 import { NotesNew } from "./notes-new.js";
 import { NotePage } from "./notes-page.js";
-import { NotesSaid } from "./notes-said.js";
-import { NotesSearch } from "./notes-search.js";
+import { searchNotes } from "./notes-search.js";
+import { Said } from "./said.js";
+import { Search } from "./search.js";
 
 const NARROW = matchMedia("(max-width: 719px)");
 const TOUCH = matchMedia("(pointer: coarse)");
@@ -31,10 +33,10 @@ export default class NotesView {
     this.#session = session;
     this.#api = new NotesApi(session.api);
     this.list = new NotesList(part(this.root, "list-pane"), this.#api, this.#book);
-    this.search = new NotesSearch(part(this.root, "list-pane"), this.#api, this.#book);
+    this.search = new Search(part(this.root, "list-pane"), searchNotes(this.#api, this.#book));
     this.making = new NotesNew(part(this.root, "top"), this.list, this.#book);
     this.acts = new NoteActs(this.#api);
-    this.said = new NotesSaid(part(this.root, "said"));
+    this.said = new Said(part(this.root, "said"));
     this.#listen();
     this.list.load();
   }
@@ -169,19 +171,17 @@ export default class NotesView {
   // Keys
 
   #key(event) {
-    const { key, target } = event;
-    const control = event.ctrlKey || event.metaKey;
-    if ((key === "/" && !target.matches("input, textarea")) || (key === "k" && control)) this.#atList(() => this.search.focus());
-    else if (event.altKey && event.code === "KeyN") this.#atList(() => this.making.ask());
-    else if (key.toLowerCase() === "s" && control) this.#page?.save();
-    else if (key !== "Escape" || !this.#escape()) return;
+    if (asksToFind(event)) this.#atList(() => this.search.focus());
+    else if (asksToBegin(event)) this.#atList(() => this.making.ask());
+    else if (asksToSave(event)) this.#page?.save();
+    else if (event.key !== "Escape" || !this.#escape()) return;
     event.preventDefault();
   }
 
   #escape() {
     if (this.#page?.escape()) return true;
     if (this.search.active) {
-      this.search.clear();
+      this.search.find("");
       this.search.focus();
     } else if (this.said.offers) this.said.clear();
     else return false;

@@ -84,7 +84,7 @@ export class SkillNew extends ToolPage {
     this.#writing.addEventListener("left", () => this.fire("replace", toolsAddress()));
     this.#writing.addEventListener("saved", ({ detail }) => this.#saved(detail));
     this.#show();
-    this.#writing.editor.focus();
+    this.#writing.editor.focus(1);
   }
 
   #saved({ skill }) {

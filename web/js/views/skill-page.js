@@ -147,7 +147,7 @@ export class SkillPage extends ToolPage {
     this.#writing.addEventListener("saved", () => this.#leave());
     this.keepPlace(() => {
       this.#show();
-      this.#writing.editor.focus();
+      this.#writing.editor.focus(1);
     });
   }
 

@@ -4,7 +4,7 @@ import { announce } from "../dom.js";
 import { keepSkillDraft, nameIn } from "../skill-drafts.js";
 import { COMMON } from "../words/common.js";
 import { SKILLS } from "../words/skills.js";
-import { SkillEditor } from "./skill-editor.js";
+import { TextEditor } from "./text-editor.js";
 
 /** Fires "change" when other things can be done or are to be said; "saved" with the skill; "leave" when it is to be given up. */
 export class SkillWriting extends EventTarget {
@@ -24,7 +24,7 @@ export class SkillWriting extends EventTarget {
     super();
     [this.#api, this.#name, this.#base, this.#line] = [api, name, base, line];
     this.key = key;
-    this.editor = new SkillEditor(text);
+    this.editor = new TextEditor("skill-editor", text);
     this.editor.addEventListener("input", () => this.#keep());
     this.editor.addEventListener("save", () => this.save());
     this.editor.addEventListener("leave", () => this.#leave());

@@ -1,6 +1,7 @@
 /** The system: how the gateway is, which model answers, what it costs, how a phone opens it, what it logs. */
 
 import { fromTemplate, part, setText } from "../dom.js";
+import { asksToFind } from "../keys.js";
 import { COMMON } from "../words/common.js";
 import { conditionText, unwellTexts } from "../words/system.js";
 import { Backups } from "./backups.js";
@@ -113,7 +114,7 @@ export default class SystemView {
   }
 
   #key(event) {
-    if (event.key !== "/" || event.target.matches("input, textarea, select")) return;
+    if (!asksToFind(event)) return;
     event.preventDefault();
     this.log.focus();
   }

@@ -8,8 +8,9 @@ import { CHAT } from "../words/chat.js";
 import { Notice } from "./notice.js";
 import { Roving } from "./roving.js";
 import { ScrollPlace } from "./scroll-place.js";
+import { Search } from "./search.js";
 import { ThreadRow } from "./thread-row.js";
-import { ThreadSearch } from "./thread-search.js";
+import { searchThreads } from "./thread-search.js";
 
 const AHEAD = 400;
 const SETTLE = 250; // events come in groups: the list is read once for all of them
@@ -35,7 +36,7 @@ export class ThreadList {
     this.root = root;
     this.#api = api;
     this.notice = new Notice(part(root, "trouble"));
-    this.search = new ThreadSearch(root, api);
+    this.search = new Search(root, searchThreads(api));
     this.roving = new Roving(part(root, "scroll"));
     this.#place = new ScrollPlace(part(root, "scroll"), "threads");
     this.#listen();
@@ -99,11 +100,7 @@ export class ThreadList {
     this.search.addEventListener("change", () => this.roving.refresh());
     part(this.root, "scroll").addEventListener("scroll", () => this.#scrolled(), { passive: true });
     part(this.root, "again").addEventListener("click", () => this.#read());
-    part(this.root, "query").addEventListener("keydown", (event) => {
-      if (event.key !== "ArrowDown") return;
-      event.preventDefault();
-      this.roving.focus();
-    });
+    this.search.addEventListener("down", () => this.roving.focus());
   }
 
   async #attempt(act) {

@@ -1,6 +1,7 @@
 /** The tools: the list of skills and extensions with search on top, and beside it the one that is looked at. */
 
 import { fromTemplate, part } from "../dom.js";
+import { asksToBegin, asksToFind, asksToSave } from "../keys.js";
 import { putWords } from "../outbox.js";
 import { ExtensionsApi } from "../extensions-api.js";
 import { SkillsApi } from "../skills-api.js";
@@ -8,11 +9,12 @@ import { ToolBook } from "../tool-book.js";
 import { readToolsRoute, toolsAddress } from "../tools-route.js";
 import { COMMON } from "../words/common.js";
 import { troubleText } from "./notice.js";
-import { NotesSaid } from "./notes-said.js";
+import { Said } from "./said.js";
 import { ScrollPlace } from "./scroll-place.js";
+import { Search } from "./search.js";
 import { ToolPages } from "./tool-pages.js";
 import { ToolsList } from "./tools-list.js";
-import { ToolsSearch } from "./tools-search.js";
+import { searchTools } from "./tools-search.js";
 
 const NARROW = matchMedia("(max-width: 719px)");
 const EXTENSION_EVENTS = new Set(["extension_updated", "auth_required", "auth_completed"]);
@@ -36,8 +38,8 @@ export default class ToolsView {
     const [skills, extensions] = [new SkillsApi(session.api), new ExtensionsApi(session.api)];
     this.#pages = new ToolPages(session.api, skills, extensions);
     this.list = new ToolsList(part(this.root, "list-pane"), skills, extensions, this.#book);
-    this.search = new ToolsSearch(part(this.root, "list-pane"), this.#book);
-    this.said = new NotesSaid(part(this.root, "said"));
+    this.search = new Search(part(this.root, "list-pane"), searchTools(this.#book), 0);
+    this.said = new Said(part(this.root, "said"));
     this.#listen();
   }
 
@@ -67,6 +69,7 @@ export default class ToolsView {
     this.#closed.abort();
     this.#page?.close();
     this.list.close();
+    this.search.close();
     this.said.clear();
     clearTimeout(this.#stale);
     delete document.body.dataset.screen;
@@ -78,7 +81,7 @@ export default class ToolsView {
     this.#session.addEventListener("connected", () => this.#connected());
     this.#session.addEventListener("trouble", ({ detail }) => this.#trouble(detail));
     this.#session.addEventListener("wake", () => this.#readAgain());
-    this.list.addEventListener("read", () => this.search.show());
+    this.list.addEventListener("read", () => this.search.refresh());
     this.search.addEventListener("change", () => this.list.roving.refresh());
     this.search.addEventListener("go", ({ detail }) => this.#go(detail));
     this.root.addEventListener("go", ({ detail }) => this.#go(detail));
@@ -176,19 +179,17 @@ export default class ToolsView {
   // Keys
 
   #press(event) {
-    const { key, target } = event;
-    const control = event.ctrlKey || event.metaKey;
-    if ((key === "/" && !target.matches("input, textarea")) || (key === "k" && control)) this.#find();
-    else if (event.altKey && event.code === "KeyN") this.#go(toolsAddress("add"));
-    else if (key.toLowerCase() === "s" && control) this.#page?.save();
-    else if (key !== "Escape" || !this.#escape()) return;
+    if (asksToFind(event)) this.#find();
+    else if (asksToBegin(event)) this.#go(toolsAddress("add"));
+    else if (asksToSave(event)) this.#page?.save();
+    else if (event.key !== "Escape" || !this.#escape()) return;
     event.preventDefault();
   }
 
   #escape() {
     if (this.#page?.escape()) return true;
     if (!this.search.active) return false;
-    this.search.clear();
+    this.search.find("");
     this.search.focus();
     return true;
   }

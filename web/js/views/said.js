@@ -1,11 +1,11 @@
-/** What the notes have to say for a while: a line that floats below them, with a way to take back what it tells of. */
+/** What a place has to say for a while: a line that floats below it, with a way to take back what it tells of. */
 
 import { part, setText, showText } from "../dom.js";
 import { Notice } from "./notice.js";
 
 const OFFERED = 30000;
 
-export class NotesSaid {
+export class Said {
   #root;
   #notice;
   #button;

@@ -1,16 +1,18 @@
-/** Where the text of a skill is written: as wide and set as it is shown. */
+/** Where a text is written in place: as wide and set as it is read. */
 
 import { fromTemplate } from "../dom.js";
+import { asksToSave } from "../keys.js";
 import { fitToText } from "./composer.js";
 
 /** Fires "input", and "save" and "leave" for the keys that ask for it. */
-export class SkillEditor extends EventTarget {
+export class TextEditor extends EventTarget {
   #width = 0;
   #observer = new ResizeObserver(() => this.#resized());
 
-  constructor(text) {
+  /** @param {string} template of a textarea */
+  constructor(template, text) {
     super();
-    this.root = fromTemplate("skill-editor");
+    this.root = fromTemplate(template);
     this.root.value = text;
     this.root.addEventListener("input", () => {
       this.fit();
@@ -24,22 +26,30 @@ export class SkillEditor extends EventTarget {
     return this.root.value;
   }
 
-  focus() {
+  /** Puts the caret before the line *number*, or where it was. */
+  focus(number = null) {
     this.fit();
     this.root.focus({ preventScroll: true });
-    this.root.setSelectionRange(0, 0);
+    if (number === null) return;
+    const at = this.before(number).length;
+    this.root.setSelectionRange(at, at);
   }
 
-  close() {
-    this.#observer.disconnect();
+  /** The text of the lines before *number*. */
+  before(number) {
+    return this.value.split("\n").slice(0, number - 1).map((line) => `${line}\n`).join("");
   }
 
-  /** Makes it as high as its text; what is scrolled stays. */
+  /** Makes it as high as its text. While that is measured it is short: what is scrolled must not follow. */
   fit() {
     const scroller = this.root.closest(".note-scroll");
     const top = scroller?.scrollTop ?? 0;
     fitToText(this.root);
     if (scroller) scroller.scrollTop = top;
+  }
+
+  close() {
+    this.#observer.disconnect();
   }
 
   #resized() {
@@ -49,7 +59,7 @@ export class SkillEditor extends EventTarget {
   }
 
   #key(event) {
-    const saves = event.key.toLowerCase() === "s" && (event.ctrlKey || event.metaKey);
+    const saves = asksToSave(event);
     if (!saves && event.key !== "Escape") return;
     event.preventDefault();
     event.stopPropagation();
