@@ -111,7 +111,8 @@ def look_at(browser: Browser) -> Iterator[Callable[..., Page]]:
     for context in contexts:
         context.close()
     # The browser itself notes each request that was refused.
-    assert [text for text in problems if "Failed to load resource" not in text] == []
+    complaints = [text for text in problems if "Failed to load resource" not in text]
+    assert complaints == [], complaints
 
 
 def connect(gateway: GatewayProcess, stand_in: StandInProcess, model: str) -> None:

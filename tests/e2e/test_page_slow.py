@@ -113,3 +113,19 @@ def test_what_is_pressed_twice_over_a_slow_line_is_done_once_and_said_meanwhile(
         if [path in url for url in asked] != [True] or not said:
             wrong[address, name] = (said, list(asked))
     assert wrong == {}
+
+
+def test_a_job_that_was_deleted_leaves_the_table_before_it_is_read_again(opened: Page, gateway: GatewayProcess) -> None:
+    job = gateway.request("POST", "/api/jobs?wait=60", {"command": "true", "title": "Gone at once"})[2]["id"]
+    opened.goto(f"{gateway.url}/#/jobs")
+    expect(opened.locator(".job-row", has_text="Gone at once")).to_be_visible()
+    opened.goto(f"{gateway.url}/#/jobs/{job}")
+    opened.get_by_role("button", name="More about this job").click()
+    opened.get_by_role("menuitem", name="Delete").click()
+    with slow_line(opened):
+        opened.locator("main").get_by_role("button", name="Delete", exact=True).click()
+        told = opened.wait_for_function(
+            "() => document.querySelector('.jobs .said').innerText.includes('Deleted')"
+            " && [...document.querySelectorAll('.job-row')].map(one => one.textContent).join(' ')"
+        )
+    assert "Gone at once" not in str(told.json_value())

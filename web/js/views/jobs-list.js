@@ -47,6 +47,12 @@ export class JobsList {
     this.show();
   }
 
+  /** One was deleted: it is gone at once, whenever the list is read again. */
+  remove(id) {
+    this.#book.remove(id);
+    this.show();
+  }
+
   show() {
     const jobs = this.#book.newest;
     for (const id of this.#rows.keys()) if (this.#book.find(id) === undefined) this.#rows.delete(id);

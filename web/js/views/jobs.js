@@ -29,7 +29,7 @@ export default class JobsView {
     this.#api = new JobsApi(session.api);
     this.list = new JobsList(part(this.root, "list"), this.#api, this.#book);
     this.launch = new JobLaunch(part(this.root, "launch"), this.#api);
-    this.said = new Said(part(this.root, "said"));
+    this.said = new Said(this.root);
     this.#listen();
     this.list.load();
   }
@@ -106,7 +106,7 @@ export default class JobsView {
   // Another job takes this one's place, or it is gone: its address must not stay behind.
   #goAfter(id) {
     if (id === null) {
-      this.#book.remove(this.#page.id);
+      this.list.remove(this.#page.id);
       this.said.tell(COMMON.deleted);
     }
     this.list.load();

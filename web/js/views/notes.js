@@ -36,7 +36,7 @@ export default class NotesView {
     this.search = new Search(part(this.root, "list-pane"), searchNotes(this.#api, this.#book));
     this.making = new NotesNew(part(this.root, "top"), this.list, this.#book);
     this.acts = new NoteActs(this.#api);
-    this.said = new Said(part(this.root, "said"));
+    this.said = new Said(this.root);
     this.#listen();
     this.list.load();
   }

@@ -1,6 +1,6 @@
 /** What a place has to say for a while: a line that floats below it, with a way to take back what it tells of. */
 
-import { part, setText, showText } from "../dom.js";
+import { fromTemplate, part, setText, showText } from "../dom.js";
 import { Notice } from "./notice.js";
 
 const OFFERED = 30000;
@@ -12,10 +12,12 @@ export class Said {
   #act = null;
   #timer = null;
 
-  constructor(root) {
-    this.#root = root;
-    this.#notice = new Notice(part(root, "line"));
-    this.#button = part(root, "act");
+  /** @param {Element} place */
+  constructor(place) {
+    this.#root = fromTemplate("said");
+    this.#notice = new Notice(part(this.#root, "line"));
+    this.#button = part(this.#root, "act");
+    place.append(this.#root);
     this.#button.addEventListener("click", () => this.#take());
   }
 

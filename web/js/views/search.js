@@ -1,6 +1,6 @@
 /** Search is the list: while something is looked for, what is found stands in its place. */
 
-import { part, setText } from "../dom.js";
+import { fromTemplate, part, setText } from "../dom.js";
 
 /**
  * Fires "change" when what is shown has changed; "go" with the address of the first place found, which Enter opens; "down" when
@@ -17,12 +17,14 @@ export class Search extends EventTarget {
   #opens = false; // whether the first place is opened when it is found
 
   /**
+   * @param {Element} root has the parts "query", and "list", in whose place it puts what is found
    * @param {(query: string) => Promise<{nodes: Node[], words: string}>} look finds places, and says in words how many
    * @param {number} patience milliseconds without a key before it looks
    */
   constructor(root, look, patience = 200) {
     super();
     [this.#root, this.#input, this.#look, this.#patience] = [root, part(root, "query"), look, patience];
+    part(root, "list").after(fromTemplate("found"));
     this.#input.addEventListener("input", () => this.#typed());
     this.#input.addEventListener("keydown", (event) => this.#key(event));
     part(root, "clear").addEventListener("click", () => {

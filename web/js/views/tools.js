@@ -39,7 +39,7 @@ export default class ToolsView {
     this.#pages = new ToolPages(session.api, skills, extensions);
     this.list = new ToolsList(part(this.root, "list-pane"), skills, extensions, this.#book);
     this.search = new Search(part(this.root, "list-pane"), searchTools(this.#book), 0);
-    this.said = new Said(part(this.root, "said"));
+    this.said = new Said(this.root);
     this.#listen();
   }
 
