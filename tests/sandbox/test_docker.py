@@ -8,6 +8,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -34,14 +35,18 @@ PROGRAMS = "sh ls cat id sleep du mkdir echo touch head tail true rm env ln grep
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a podman service with one small image."""
+def engine() -> Iterator[str]:
+    """The address of a podman service with one small image. Its folder has a short name: podman takes no long ones."""
     for program in ("podman", "runc", "busybox"):
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed (Debian: apt install podman runc busybox-static)")
     if os.geteuid() != 0:
         pytest.skip("podman is only set up for root here")
-    folder = tmp_path_factory.mktemp("podman")
+    with tempfile.TemporaryDirectory(prefix="podman-", ignore_cleanup_errors=True) as folder:
+        yield from _serve(Path(folder))
+
+
+def _serve(folder: Path) -> Iterator[str]:
     (folder / "containers.conf").write_text(CONFIG)
     image = folder / "image"
     (image / "bin").mkdir(parents=True)
