@@ -6,9 +6,7 @@ A bucket holds N requests and refills at N a minute. aiolimiter waits by itself;
 
 import math
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from ironclaw.errors import RateLimited, Unavailable
 
@@ -90,9 +88,8 @@ class StreamSlots:
         self.most = most
         self.taken = 0
 
-    @contextmanager
-    def take(self) -> Iterator[None]:
-        """Hold one slot. Raises *Unavailable* when there is none."""
+    def take(self) -> Self:
+        """Hold one slot, while in this context. Raises *Unavailable* when there is none."""
         if self.taken >= self.most:
             raise Unavailable(
                 f"All {self.most} streams are in use. Close one, or set GATEWAY_MAX_STREAMS higher.",
@@ -100,7 +97,13 @@ class StreamSlots:
                 retry_after=5,
             )
         self.taken += 1
-        try:
-            yield
-        finally:
-            self.taken -= 1
+        return self
+
+    # A generator would be half a kilobyte for each stream, as long as that is open.
+
+    def __enter__(self) -> None:
+        """The slot is held."""
+
+    def __exit__(self, *_: object) -> None:
+        """Give it back."""
+        self.taken -= 1

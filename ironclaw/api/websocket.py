@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections import deque
 from typing import Any, Literal
 
 import attrs
@@ -11,7 +10,7 @@ from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 from ironclaw import codec
 from ironclaw.api.keys import PRINCIPAL, SERVICES
 from ironclaw.api.requests import last_event_id, read_query
-from ironclaw.api.streams import OPEN_STREAMS, StreamClient, connected, text_frame, ws_frames, ws_plain_frames
+from ironclaw.api.streams import OPEN_STREAMS, StreamClient, connected, prepare, text_frame, ws_frames, ws_plain_frames
 from ironclaw.chat.models import check_thread_id
 from ironclaw.errors import BadRequest, IronclawError, RateLimited
 from ironclaw.services import Services
@@ -68,7 +67,7 @@ async def chat_socket(request: web.Request) -> web.StreamResponse:
     with request.app[SERVICES].slots.take():
         if not socket.can_prepare(request):
             raise BadRequest("This is a WebSocket: connect with ws:// or wss://, or use GET /api/chat/events.")
-        await socket.prepare(request)
+        await prepare(request, socket)
         client = StreamClient(connected(request), ws_plain_frames if query.plain else ws_frames, None, b"")
         talk = _Talk(request.app[SERVICES], socket, client, thread_id, request[PRINCIPAL].name, quiet=query.plain)
         with request.app[OPEN_STREAMS].holding(client, talk.at_shutdown):
@@ -92,6 +91,8 @@ async def chat_socket(request: web.Request) -> web.StreamResponse:
 class _Talk:
     """What one socket's client says, and what it is told in return."""
 
+    __slots__ = ("_client", "_closing", "_principal", "_quiet", "_sent", "_services", "_socket", "_thread_id", "code")
+
     def __init__(
         self,
         services: Services,
@@ -109,7 +110,7 @@ class _Talk:
         self._thread_id = thread_id
         self._principal = principal
         self._quiet = quiet
-        self._sent: deque[str] = deque(maxlen=_MOST_AWAITED)
+        self._sent: list[str] = []  # the last ones
         self._closing: asyncio.Task[bool] | None = None
 
     def at_shutdown(self) -> None:
@@ -165,7 +166,7 @@ class _Talk:
         limits = self._services.limits
         await limits.spend(self._principal, limits.chat)
         accepted = await self._services.chat.accept(text, thread_id=thread_id or self._thread_id)
-        self._sent.append(accepted.message_id)
+        self._sent = [*self._sent[1 - _MOST_AWAITED :], accepted.message_id]
         if not self._quiet:
             ids = {"message_id": accepted.message_id, "thread_id": accepted.thread_id}
             self._tell(codec.dumps({"type": "accepted", **ids}))
