@@ -10,9 +10,10 @@ from ironclaw.llm.connection import ModelConnection
 from ironclaw.llm.metered import Meter, MeteredProvider
 from ironclaw.llm.models import Abilities
 from ironclaw.llm.provider import Provider
+from ironclaw.values import frozen
 
 
-@attrs.frozen(kw_only=True, slots=False)
+@frozen(kw_only=True, slots=False)
 class Agents:
     """Makes the agent of a thread, its calls counted for that thread."""
 
@@ -62,7 +63,7 @@ class Agents:
         )
 
 
-@attrs.frozen
+@frozen
 class ThreadModels:
     """The models that a thread can choose from."""
 

@@ -4,10 +4,10 @@ import hmac
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import attrs
+from ironclaw.values import frozen
 
 
-@attrs.frozen
+@frozen
 class Principal:
     """Whoever a request speaks for; *name* keys the rate limits and never reaches a log."""
 

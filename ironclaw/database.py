@@ -17,11 +17,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-import attrs
-
 from ironclaw.errors import ConfigError, Unavailable
 from ironclaw.levels import TRACE
 from ironclaw.snapshot import copy_connection
+from ironclaw.values import define, frozen
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -33,7 +32,7 @@ _WAL_INDEX = 3_007_000  # the only version of the -shm file that there has been
 _SMALL = 32 << 20  # a file of this size is checked in less than 0.1 s, so it is checked at every start
 
 
-@attrs.frozen
+@frozen
 class Migration:
     """One numbered step of the schema; *sql* runs whole or not at all."""
 
@@ -42,7 +41,7 @@ class Migration:
     sql: str
 
 
-@attrs.define
+@define
 class _Waiting:
     function: Transaction[Any]
     future: "asyncio.Future[Any]"

@@ -25,6 +25,7 @@ from aiohttp import (
 from yarl import URL
 
 from ironclaw.errors import ConfigError, Forbidden, Invalid, TimedOut, Unavailable
+from ironclaw.values import define, frozen
 from ironclaw.version import __version__
 
 MAX_BYTES = 5 * 1024 * 1024
@@ -180,7 +181,7 @@ def _described(host: str, address: str, kind: str) -> str:
     return f"{address} is {kind}" if host == address else f"{host} is at {address}, {kind}"
 
 
-@attrs.frozen
+@frozen
 class Fetched:
     """An answer: *url* after redirects, *body* decompressed and, when *truncated*, only its beginning."""
 
@@ -192,7 +193,7 @@ class Fetched:
     truncated: bool
 
 
-@attrs.define
+@define
 class _Hop:
     """One request of a fetch, for the socket it will open: who judges, by which name, and what was refused."""
 

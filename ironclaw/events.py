@@ -9,8 +9,10 @@ from typing import Any, ClassVar
 
 import attrs
 
+from ironclaw.values import frozen
 
-@attrs.frozen(kw_only=True)
+
+@frozen(kw_only=True)
 class Event:
     """The base of all events."""
 
@@ -29,7 +31,7 @@ def field_of(event: Event, name: str) -> str | None:
     return getattr(event, name, None)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class UserMessage(Event):
     """A message was accepted and is on disk.
 
@@ -44,7 +46,7 @@ class UserMessage(Event):
     idempotency_key: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Queued(Event):
     """The message waits; *position* 1 is the next to run."""
 
@@ -55,7 +57,7 @@ class Queued(Event):
     message_id: str
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Thinking(Event):
     """The turn has begun."""
 
@@ -66,7 +68,7 @@ class Thinking(Event):
     message_id: str
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class StreamChunk(Event):
     """Some more text of the answer."""
 
@@ -77,7 +79,7 @@ class StreamChunk(Event):
     message_id: str
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ReasoningChunk(Event):
     """Some more of what the model thinks aloud."""
 
@@ -88,7 +90,7 @@ class ReasoningChunk(Event):
     message_id: str
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ToolStarted(Event):
     """A tool call is about to run; *name* is the tool, *parameters* are for people, cut and masked."""
 
@@ -100,7 +102,7 @@ class ToolStarted(Event):
     parameters: dict[str, Any]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ToolCompleted(Event):
     """A tool call has ended."""
 
@@ -114,7 +116,7 @@ class ToolCompleted(Event):
     preview: str
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class SkillUsed(Event):
     """The turn works by the instructions of a skill. *trust* is `trusted`, or `untrusted` for one from elsewhere."""
 
@@ -127,7 +129,7 @@ class SkillUsed(Event):
     message_id: str
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ApprovalNeeded(Event):
     """A tool call waits for a person. *subject* is the exact command, path or host; *always*: may be answered so."""
 
@@ -142,7 +144,7 @@ class ApprovalNeeded(Event):
     call_id: str
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ApprovalSettled(Event):
     """A call that waited was answered: *action* is `approve`, `always` or `deny`."""
 
@@ -154,7 +156,7 @@ class ApprovalSettled(Event):
     call_id: str
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class TurnUsage:
     """Tokens of a turn, summed over its model calls."""
 
@@ -163,7 +165,7 @@ class TurnUsage:
     total_tokens: int
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Response(Event):
     """The turn's whole answer; it ends the turn. *cost_usd* is null where no price is known."""
 
@@ -177,7 +179,7 @@ class Response(Event):
     duration_ms: int
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Stopped(Event):
     """The turn was stopped; *content* is the text it had by then."""
 
@@ -191,7 +193,7 @@ class Stopped(Event):
     duration_ms: int
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class TurnFailed(Event):
     """The turn ended without an answer; *message* says why and what to do, *content* is the text it had by then."""
 
@@ -212,7 +214,7 @@ class TurnFailed(Event):
         return self.code == "interrupted"
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ThreadUpdated(Event):
     """A thread was made, renamed, pinned, deleted, or became the default one."""
 
@@ -222,7 +224,7 @@ class ThreadUpdated(Event):
     title: str | None = attrs.field()
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class MemoryChanged(Event):
     """A note changed: *change* is `written`, `deleted`, `moved` or `restored`, *author* `person`, `agent`, `outside`."""
 
@@ -233,7 +235,7 @@ class MemoryChanged(Event):
     thread_id: str | None = attrs.field(factory=lambda: None)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class JobStarted(Event):
     """A job was accepted: *status* `pending`, until it has its turn. *browse_path*: its files, below this gateway."""
 
@@ -246,7 +248,7 @@ class JobStarted(Event):
     thread_id: str | None = attrs.field()
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class JobUpdated(Event):
     """A job runs, or has ended: *status*, *exit_code* and *reason* as in `GET /api/jobs/{id}`."""
 
@@ -261,7 +263,7 @@ class JobUpdated(Event):
     thread_id: str | None = attrs.field()
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class JobProgress(JobUpdated):
     """A job that runs has printed more; *last_line* is the last of it. At most one a second, not kept."""
 
@@ -269,7 +271,7 @@ class JobProgress(JobUpdated):
     last_line: str
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ModelUpdated(Event):
     """The connected model changed, or how it is: *state* as in `GET /api/model`."""
 
@@ -280,7 +282,7 @@ class ModelUpdated(Event):
     thread_id: str | None = attrs.field(factory=lambda: None)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class BudgetWarning(Event):
     """Most of a budget is spent. *period* is `day` or `month`; amounts are in US dollars."""
 
@@ -291,7 +293,7 @@ class BudgetWarning(Event):
     thread_id: str | None = attrs.field(factory=lambda: None)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class AuthRequired(Event):
     """An extension needs its token, or does not take the one it has: *message* says why, *url* where to get one."""
 
@@ -302,7 +304,7 @@ class AuthRequired(Event):
     thread_id: str | None = attrs.field(factory=lambda: None)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class AuthCompleted(Event):
     """The token of an extension was checked and taken."""
 
@@ -311,7 +313,7 @@ class AuthCompleted(Event):
     thread_id: str | None = attrs.field(factory=lambda: None)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ExtensionUpdated(Event):
     """An extension changed: *state* as in `GET /api/extensions/list`, or `removed`; *progress* of its installation."""
 
@@ -324,7 +326,7 @@ class ExtensionUpdated(Event):
     thread_id: str | None = attrs.field(factory=lambda: None)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Reset(Event):
     """Something between this reader's place and now is gone: read the history anew and go on from *last_id*."""
 

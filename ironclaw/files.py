@@ -18,11 +18,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
-import attrs
-
 from ironclaw import beneath
 from ironclaw.errors import Conflict, Invalid, IronclawError, NotFound, TooLarge, Unavailable
 from ironclaw.redact import printable
+from ironclaw.values import frozen
 
 Root = Path | int
 """A folder: its path, or an open descriptor of it that stays the caller's."""
@@ -43,7 +42,7 @@ _DENIED = {errno.EACCES, errno.EPERM}
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 
-@attrs.frozen
+@frozen
 class Content:
     """The bytes of a file, when it was last changed (UTC), and its mark."""
 
@@ -52,7 +51,7 @@ class Content:
     mark: Mark = MISSING
 
 
-@attrs.frozen
+@frozen
 class Entry:
     """A regular file or a folder; *link*: reached through a symbolic link. *size* in bytes, *modified* in UTC."""
 

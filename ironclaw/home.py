@@ -12,16 +12,15 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import attrs
-
 from ironclaw.errors import ConfigError
 from ironclaw.settings import Settings
+from ironclaw.values import define
 
 _ALPHABET = string.ascii_letters + string.digits
 _TOKEN_LENGTH = 32
 
 
-@attrs.define
+@define
 class Home:
     """An open home. `close()` gives it back, and deletes it where it was a private temporary one."""
 

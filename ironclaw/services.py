@@ -51,6 +51,7 @@ from ironclaw.tools import Tool
 from ironclaw.usage.budgets import Budgets
 from ironclaw.usage.ledger import Ledger
 from ironclaw.usage.store import MIGRATIONS as USAGE
+from ironclaw.values import frozen
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ def known_migrations() -> frozenset[int]:
     return frozenset(migration.number for migration in _MIGRATIONS)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Services:
     """The parts of one running gateway. *token_is_new*: it was made at this start."""
 
@@ -167,7 +168,7 @@ def _open_home(stack: contextlib.AsyncExitStack, settings: Settings) -> tuple[Ho
     return home, token, kept is None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class _Nouns:
     """What the agent's tools work on."""
 
@@ -178,7 +179,7 @@ class _Nouns:
     extensions: Extensions
 
 
-@attrs.frozen
+@frozen
 class _Ground:
     """What all parts stand on. Each method opens one of them, to be ended with the stack."""
 

@@ -16,6 +16,7 @@ from ironclaw import setting_values as values
 from ironclaw.errors import ConfigError
 from ironclaw.levels import LEVELS
 from ironclaw.setting_values import Network
+from ironclaw.values import frozen
 
 DEFAULT_HOME = "~/.ironclaw"
 LOG_FORMATS = ("text", "json")
@@ -30,7 +31,7 @@ _MEGABYTES = values.integer(1, 100_000_000, "MB, from 1")
 _RATE = values.integer(0, 1_000_000, "a whole number from 0 (off) to 1000000")
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Settings:
     """All settings. Times are in seconds, rates in requests a minute (0: no limit).
 

@@ -10,8 +10,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import attrs
-
 from ironclaw import logs
 from ironclaw.database import Database
 from ironclaw.hub import Hub
@@ -23,6 +21,7 @@ from ironclaw.ratelimit import StreamSlots
 from ironclaw.redact import redact
 from ironclaw.tools import Tool, ToolContext, ToolResult
 from ironclaw.usage.ledger import Ledger
+from ironclaw.values import frozen
 from ironclaw.version import __version__
 
 log = logging.getLogger(__name__)
@@ -31,7 +30,7 @@ _PARTS_FOR = 1.0  # seconds that a look at the parts is good for
 _LITTLE_DISK = 200 << 20
 
 
-@attrs.frozen
+@frozen
 class TokenUsage:
     """Tokens of all model calls ever; the cost sums what has a known price, *unpriced_tokens* are the rest."""
 
@@ -40,7 +39,7 @@ class TokenUsage:
     unpriced_tokens: int
 
 
-@attrs.frozen
+@frozen
 class ChannelStatus:
     """One way in which people reach the agent."""
 
@@ -48,7 +47,7 @@ class ChannelStatus:
     status: str
 
 
-@attrs.frozen
+@frozen
 class ModelStatus:
     """The language model, in short. *state* is `none` while only the built-in assistant answers."""
 
@@ -57,7 +56,7 @@ class ModelStatus:
     model: str
 
 
-@attrs.frozen
+@frozen
 class PartStatus:
     """One part: *state* is `ok` or `degraded`; *reason* says why and what to do, or what an `ok` part is busy with.
 
@@ -68,7 +67,7 @@ class PartStatus:
     reason: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class SystemStatus:
     """The contract's status, and ours behind it."""
 

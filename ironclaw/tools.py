@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import attrs
 
+from ironclaw.values import frozen
+
 
 class Risk(StrEnum):
     """What a call may do: look, change the workspace, or act on the world outside."""
@@ -28,7 +30,7 @@ class Approval(StrEnum):
     ALWAYS = "always"
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class SkillUse:
     """A skill that was read. *read_only*: the turn goes on with tools that only read."""
 
@@ -39,7 +41,7 @@ class SkillUse:
     read_only: bool
 
 
-@attrs.frozen
+@frozen
 class ToolResult:
     """What a call gave: *content* for the model, and for people a *preview* of one line; the *skill* that was read."""
 
@@ -49,7 +51,7 @@ class ToolResult:
     skill: SkillUse | None = None
 
 
-@attrs.frozen
+@frozen
 class ToolContext:
     """Which turn a call belongs to."""
 
@@ -61,7 +63,7 @@ class ToolContext:
 ToolFunction = Callable[[ToolContext, Mapping[str, Any]], Awaitable[ToolResult]]
 
 
-@attrs.frozen
+@frozen
 class Tool:
     """One thing the agent may call.
 

@@ -10,11 +10,10 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import attrs
-
 from ironclaw import codec
 from ironclaw.redact import redact
 from ironclaw.tools import Approval, Risk, Tool
+from ironclaw.values import frozen
 
 _BY_RISK = {
     Risk.READ: Approval.NEVER,
@@ -39,7 +38,7 @@ _BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\uf
 _MOST_SUBJECT = 2000
 
 
-@attrs.frozen
+@frozen
 class Decision:
     """What to do about one call.
 

@@ -21,6 +21,7 @@ from ironclaw.events import Event, SkillUsed, ToolCompleted, ToolStarted
 from ironclaw.llm.models import ToolCall
 from ironclaw.redact import redact
 from ironclaw.tools import SkillUse, Tool, ToolContext, ToolResult
+from ironclaw.values import define, frozen
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ _CUT_OFF = "Your reply was cut off before this call was complete, so it was not 
 _TOO_MANY = f"Only the first {MOST_CALLS} calls of a reply are run. Send this one again if you still need it."
 
 
-@attrs.frozen
+@frozen
 class _Ready:
     """A call that may run."""
 
@@ -48,7 +49,7 @@ class _Ready:
     arguments: Mapping[str, Any]
 
 
-@attrs.frozen
+@frozen
 class _Refused:
     """A call that does not run, what the model is told, and in short what people are."""
 
@@ -58,7 +59,7 @@ class _Refused:
     preview: str = ""
 
 
-@attrs.define
+@define
 class Round:
     """The calls of one reply and what came of them. *requests* are those that wait for a person.
 

@@ -26,6 +26,7 @@ from ironclaw.llm.models import Abilities, ModelMessage, ModelRequest, ToolSpec,
 from ironclaw.llm.provider import Provider
 from ironclaw.skills.tools import instructions_of, use_of
 from ironclaw.tools import SkillUse
+from ironclaw.values import define, frozen
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ _ANSWER_NOW = "No more tools can be called in this turn. Answer now with what yo
 _GO_ON = "Your last reply was empty. Answer the user's message."
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class AgentLimits:
     """What one turn may use: rounds of tools, and tokens of all its calls together."""
 
@@ -45,7 +46,7 @@ _UNKNOWN = Abilities()
 _LIMITS = AgentLimits()
 
 
-@attrs.define
+@define
 class _Talk:
     """What a turn says to the model: *opening* is the system prompt and what was before, *messages* the turn itself.
 

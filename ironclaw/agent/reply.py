@@ -5,16 +5,17 @@ import attrs
 from ironclaw.agent.turn import Tally, Turn
 from ironclaw.events import Event, ReasoningChunk, StreamChunk, Thinking
 from ironclaw.llm.models import Delta, Finished, ReasoningDelta, TextDelta, ToolCall, ToolCallDelta, Waiting
+from ironclaw.values import define
 
 
-@attrs.define
+@define
 class _Call:
     call_id: str = ""
     name: str = ""
     arguments: list[str] = attrs.Factory(list)
 
 
-@attrs.define
+@define
 class Reply:
     """A reply as it comes in."""
 

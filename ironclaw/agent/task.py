@@ -4,8 +4,6 @@ import asyncio
 from contextlib import aclosing
 from typing import Annotated
 
-import attrs
-
 from ironclaw import files
 from ironclaw.agent.approvals import Policy
 from ironclaw.agent.loop import Agent, AgentLimits
@@ -19,13 +17,14 @@ from ironclaw.jobs.tasks import Task
 from ironclaw.llm.connection import ModelConnection
 from ironclaw.llm.metered import Meter, MeteredProvider
 from ironclaw.tools import Approval, Risk, Tool, ToolContext, ToolResult, make_tool
+from ironclaw.values import frozen
 
 _MOST_READ = 40_000
 _MOST_FILE = 4 << 20
 _LONGEST_COMMAND = 86_400.0  # the job's own time ends it before
 
 
-@attrs.frozen
+@frozen
 class AgentTasks:
     """Carries out tasks with the connected model; its calls are counted for the job."""
 
@@ -82,7 +81,7 @@ def task_tools(task: Task) -> tuple[Tool, ...]:
     )
 
 
-@attrs.frozen
+@frozen
 class _Calls:
     """The functions behind the tools; their docstrings are what a model reads."""
 

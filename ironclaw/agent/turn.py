@@ -6,11 +6,12 @@ from typing import Any, Literal
 import attrs
 
 from ironclaw.llm.models import NOTHING_USED, FinishReason, ModelMessage, ToolCall, ToolSpec, Usage
+from ironclaw.values import define, frozen
 
 Action = Literal["approve", "always", "deny"]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Request:
     """A call that waits for a person. *digest* binds the answer to exactly this call; *number* is its place among all."""
 
@@ -23,7 +24,7 @@ class Request:
     always: bool
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Paused:
     """Where a turn stands that waits: enough to go on with, also in another process.
 
@@ -41,7 +42,7 @@ class Paused:
     read_only_by: str = ""
 
 
-@attrs.frozen
+@frozen
 class Resume:
     """A paused turn with the answers, by request id."""
 
@@ -49,7 +50,7 @@ class Resume:
     actions: Mapping[str, Action]
 
 
-@attrs.frozen
+@frozen
 class Turn:
     """What a turn starts from: the new message and, oldest first, what was said before it.
 
@@ -87,7 +88,7 @@ class Turn:
         return any(tool.name == call.name for tool in self.client_tools)
 
 
-@attrs.frozen
+@frozen
 class Compacted:
     """A new summary; it covers all of the turn's history but its newest *kept* messages."""
 
@@ -95,7 +96,7 @@ class Compacted:
     kept: int
 
 
-@attrs.define
+@define
 class Tally:
     """What a turn has so far; it stays true when the turn is stopped or breaks.
 

@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 from urllib.parse import urljoin
 
-import attrs
 from yarl import URL
 
 from ironclaw import codec
 from ironclaw.egress import MAX_BYTES, Egress, Fetched, Guard, web_url
 from ironclaw.errors import BadRequest, Invalid, Unavailable, UnsupportedType
 from ironclaw.tools import Approval, Risk, Tool, ToolContext, ToolResult, make_tool
+from ironclaw.values import frozen
 
 MAX_CHARACTERS = 20_000
 MAX_RESULTS = 10
@@ -51,7 +51,7 @@ def _origin(arguments: Mapping[str, Any]) -> str:
         return str(arguments["url"])
 
 
-@attrs.frozen
+@frozen
 class _Fetch:
     egress: Egress
 
@@ -76,7 +76,7 @@ class _Fetch:
         return _page_result(fetched, page, offset)
 
 
-@attrs.frozen
+@frozen
 class _Page:
     """What can be read of an answer."""
 
@@ -296,7 +296,7 @@ def _after(page: str, name: str, position: int) -> int:
     return end.start() if end else len(page)
 
 
-@attrs.frozen
+@frozen
 class _Search:
     egress: Egress
     server: URL

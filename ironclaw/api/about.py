@@ -1,12 +1,12 @@
 """What this API is: a greeting for curl, and the OpenAPI document."""
 
-import attrs
 from aiohttp import web
 
 from ironclaw.api.keys import ROUTE_ROWS, SERVICES
 from ironclaw.api.openapi import describe
 from ironclaw.api.requests import client_address, is_trusted
 from ironclaw.api.responses import json_response
+from ironclaw.values import frozen
 from ironclaw.version import __version__
 
 _CALLS = (
@@ -18,7 +18,7 @@ _CALLS = (
 )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Client:
     """Who calls: the *address* that counts, and that of the connection, *peer*.
 
@@ -31,7 +31,7 @@ class Client:
     trusted: bool
 
 
-@attrs.frozen
+@frozen
 class About:
     """Name, version, where the description of the API is, the commonest calls as curl lines, and who calls."""
 

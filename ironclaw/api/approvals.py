@@ -2,23 +2,23 @@
 
 from typing import Literal
 
-import attrs
 from aiohttp import web
 
 from ironclaw.api.keys import SERVICES
 from ironclaw.api.requests import read_body
 from ironclaw.api.responses import json_response
 from ironclaw.chat.models import Approval
+from ironclaw.values import frozen
 
 
-@attrs.frozen
+@frozen
 class ApprovalList:
     """What waits, the oldest first."""
 
     approvals: list[Approval]
 
 
-@attrs.frozen
+@frozen
 class ApprovalAnswer:
     """The answer to one request. `always` also allows this tool on the same subject from now on."""
 

@@ -7,11 +7,12 @@ from ironclaw import codec
 from ironclaw.api.keys import SERVICES
 from ironclaw.api.responses import json_response
 from ironclaw.backup.contents import Backup
+from ironclaw.values import frozen
 
 __all__ = ["Backup"]  # part of what these routes answer
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class BackupList:
     """The backups in *folder*, the newest first; *keep* nightly ones are kept (0: none are made), the next at *next_at*.
 

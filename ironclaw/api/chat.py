@@ -13,6 +13,7 @@ import attrs
 from aiohttp import web
 
 from ironclaw import codec
+from ironclaw.api.frames import ndjson_frames, sse_frames
 from ironclaw.api.keys import PRINCIPAL, SERVICES
 from ironclaw.api.requests import PICTURES_LIMIT, content_type, parse_json, read_body, read_bytes, read_query, wants
 from ironclaw.api.responses import json_response
@@ -21,9 +22,7 @@ from ironclaw.api.streams import (
     StreamClient,
     aborted_when_broken,
     connected,
-    ndjson_frames,
     ndjson_response,
-    sse_frames,
     sse_response,
     streaming,
     until_gone,
@@ -35,13 +34,14 @@ from ironclaw.errors import BadRequest, Invalid, IronclawError, ProviderError
 from ironclaw.events import TURN_END_KINDS, Event, TurnUsage
 from ironclaw.hub import Released
 from ironclaw.services import Services
+from ironclaw.values import frozen
 
 _DEFAULT_WAIT = 120
 _LONGEST_WAIT = 600
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 
 
-@attrs.frozen
+@frozen
 class AttachedFile:
     """A file that comes with a message: a picture or a text; *data* is its bytes in base64."""
 
@@ -50,7 +50,7 @@ class AttachedFile:
     data: str = attrs.field(repr=False)
 
 
-@attrs.frozen
+@frozen
 class SendMessage:
     """A message. Without *thread_id* it goes to the default thread; *ephemeral* keeps no thread at all.
 
@@ -64,14 +64,14 @@ class SendMessage:
     attachments: list[AttachedFile] = attrs.Factory(list)
 
 
-@attrs.frozen
+@frozen
 class SendQuery:
     """*wait*: answer when the turn has ended, or after this many seconds (default 120, at most 600)."""
 
     wait: str | None = None
 
 
-@attrs.frozen
+@frozen
 class Answer:
     """What the agent said."""
 
@@ -79,7 +79,7 @@ class Answer:
     usage: TurnUsage
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Sent:
     """An accepted message; with ?wait also its answer, once there is one, and the turn's *state*.
 
@@ -94,7 +94,7 @@ class Sent:
     pending_approval: Approval | None = None
 
 
-@attrs.frozen
+@frozen
 class StopTurn:
     """Which thread; *queued* `drop` also ends what waits behind the running turn."""
 
@@ -102,14 +102,14 @@ class StopTurn:
     queued: str = "keep"
 
 
-@attrs.frozen
+@frozen
 class StopReply:
     """*status* is `stopped`, or `idle` when nothing ran."""
 
     status: str
 
 
-@attrs.frozen
+@frozen
 class Done:
     """It is done."""
 

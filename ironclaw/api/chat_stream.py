@@ -2,7 +2,6 @@
 
 import contextlib
 
-import attrs
 from aiohttp import web
 
 from ironclaw.api.keys import SERVICES
@@ -12,9 +11,10 @@ from ironclaw.chat.models import check_thread_id
 from ironclaw.errors import BadRequest
 from ironclaw.events import NAMES
 from ironclaw.hub import Hub
+from ironclaw.values import frozen
 
 
-@attrs.frozen
+@frozen
 class EventsQuery:
     """*thread_id*: that thread's events only; *types*: only these, separated by commas; *last_event_id*: resume."""
 

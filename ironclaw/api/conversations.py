@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-import attrs
 from aiohttp import web
 
 from ironclaw import codec
@@ -18,12 +17,13 @@ from ironclaw.chat.importing import Imported, Importer, check
 from ironclaw.chat.models import ExportedThread
 from ironclaw.chat.service import ChatService
 from ironclaw.errors import Invalid, NotFound
+from ironclaw.values import frozen
 
 _FORMAT = "ironclaw-conversations"
 _STALLED = 60.0  # seconds that a client may read nothing
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Conversations:
     """Exported threads, the oldest first. *format* says what it is, *exported_at* when it was made; neither is needed."""
 
@@ -32,7 +32,7 @@ class Conversations:
     threads: list[ExportedThread]
 
 
-@attrs.frozen
+@frozen
 class ImportReply:
     """What became of each thread, in the order of the file."""
 

@@ -4,6 +4,8 @@ from bisect import bisect_left
 
 import attrs
 
+from ironclaw.values import define
+
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 _REQUEST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0)
 _LAG_SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0)
@@ -34,7 +36,7 @@ def known_method(method: str) -> str:
     return method if method in METHODS else "?"
 
 
-@attrs.define
+@define
 class RequestCounts:
     """Requests by (method, route pattern, status), and how long they took by (method, route pattern).
 

@@ -13,9 +13,10 @@ from ironclaw.extensions.tools import risk_of
 from ironclaw.extensions.values import default_values, setting_values
 from ironclaw.redact import redact
 from ironclaw.tools import Risk
+from ironclaw.values import frozen
 
 
-@attrs.frozen
+@frozen
 class ExtensionFailure:
     """Why it can't be used now."""
 
@@ -23,7 +24,7 @@ class ExtensionFailure:
     message: str
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ExtensionItem:
     """An installed extension. *authenticated*: its token was checked and taken, or it needs none (*needs_token* false).
 
@@ -44,14 +45,14 @@ class ExtensionItem:
     error: ExtensionFailure | None = None
 
 
-@attrs.frozen
+@frozen
 class ExtensionList:
     """The installed extensions, by name."""
 
     extensions: list[ExtensionItem]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ExtensionTool:
     """A tool: *name* is what the agent calls, *title* the server's own name. *asks*: a person must allow a call."""
 
@@ -61,7 +62,7 @@ class ExtensionTool:
     asks: bool
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ExtensionSecret:
     """A secret that it takes: whether one is kept (*set*), what one looks like (*hint*) and where to get one (*url*)."""
 
@@ -73,7 +74,7 @@ class ExtensionSecret:
     url: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ExtensionSetting:
     """A setting: *kind* is text, url, folder, folders (with `:` between) or file; *value* is null where there is none."""
 
@@ -86,7 +87,7 @@ class ExtensionSetting:
     help: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ExtensionCommand:
     """What is run (*argv*, from *package* where there is one) or reached (a URL), and the names of what it is given.
 
@@ -101,7 +102,7 @@ class ExtensionCommand:
     package: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ExtensionDetails:
     """All that is known of an installed extension. *hosts*: what it may reach, `*` for any.
 
@@ -131,7 +132,7 @@ class ExtensionDetails:
     homepage: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class AvailableExtension:
     """An extension of a registry, with what it would ask for."""
 
@@ -149,7 +150,7 @@ class AvailableExtension:
     homepage: str | None = None
 
 
-@attrs.frozen
+@frozen
 class AvailableExtensions:
     """What can be installed by name."""
 

@@ -21,18 +21,19 @@ from ironclaw.api.requests import read_body, read_query
 from ironclaw.api.responses import json_response
 from ironclaw.errors import Invalid, IronclawError
 from ironclaw.extensions.extension import Extension
+from ironclaw.values import frozen
 
 _LONGEST_WAIT = 600
 
 
-@attrs.frozen
+@frozen
 class ExtensionSearch:
     """All words of *query* must be found in name, title, description or keywords; without one all are listed."""
 
     query: str = ""
 
 
-@attrs.frozen
+@frozen
 class InstallExtension:
     """*name* from a *registry* (builtin or own), or *mcpServers* with one server as people paste it around."""
 
@@ -41,28 +42,28 @@ class InstallExtension:
     mcpServers: dict[str, Any] | None = None  # noqa: N815 - the name that the pasted JSON has
 
 
-@attrs.frozen
+@frozen
 class WaitQuery:
     """*wait*: seconds to wait for the end of an installation, at most 600."""
 
     wait: int = 0
 
 
-@attrs.frozen
+@frozen
 class EnableExtension:
     """*confirm*: the hash of the command, for an extension that brings its own."""
 
     confirm: str | None = None
 
 
-@attrs.frozen
+@frozen
 class ConfigureExtension:
     """Settings by name; those left out stay, an empty one goes back to its default."""
 
     settings: dict[str, str]
 
 
-@attrs.frozen
+@frozen
 class AuthenticateExtension:
     """*token* is the first secret; *secrets* has more by name."""
 
@@ -70,7 +71,7 @@ class AuthenticateExtension:
     secrets: dict[str, str] | None = attrs.field(default=None, repr=False)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ExtensionTest:
     """How the test went: its tools when *ok*, else *error*."""
 
@@ -79,7 +80,7 @@ class ExtensionTest:
     error: ExtensionFailure | None = None
 
 
-@attrs.frozen
+@frozen
 class ExtensionRemoved:
     """It is gone."""
 

@@ -10,12 +10,12 @@ from email.utils import format_datetime
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
-import attrs
 from aiohttp import web
 
 from ironclaw.api import errors
 from ironclaw.api.streams import aborted_when_broken
 from ironclaw.memory.workspace import PRESENT
+from ironclaw.values import frozen
 
 _BLOCK = 256 << 10
 _STALLED = 30.0  # seconds that a client may take for a block
@@ -52,7 +52,7 @@ _SAVED = {
 _NOTHING = "sandbox; default-src 'none'; frame-ancestors 'none'"
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class FileReply:
     """An open file as it goes out. *saved*: whatever it is, to be saved; *policy* is what it may do when it is shown.
 

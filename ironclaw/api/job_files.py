@@ -22,6 +22,7 @@ from ironclaw.files import Entry, mark_of, moment
 from ironclaw.jobs.folder import JobFolder
 from ironclaw.jobs.models import Job
 from ironclaw.redact import printable
+from ironclaw.values import frozen
 
 _MOST_LISTED = 2000
 # A report of a job may have its own styles and pictures; scripts, forms and calls it may not.
@@ -31,14 +32,14 @@ _POLICY = (
 )
 
 
-@attrs.frozen
+@frozen
 class JobFolderQuery:
     """The folder *path* of a job's files; without it all of them."""
 
     path: str = attrs.field(default="", metadata=ANY_TEXT)
 
 
-@attrs.frozen
+@frozen
 class JobFileQuery:
     """A job's file *path*; *download*: to be saved, not shown."""
 
@@ -46,7 +47,7 @@ class JobFileQuery:
     download: bool = False
 
 
-@attrs.frozen
+@frozen
 class JobEntry:
     """A file or folder of a job; *size* in bytes, null for a folder."""
 
@@ -57,7 +58,7 @@ class JobEntry:
     modified: str
 
 
-@attrs.frozen
+@frozen
 class JobFileList:
     """What is in a folder of a job's files, folders first; *truncated*: there is more."""
 

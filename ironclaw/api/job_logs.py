@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
-import attrs
 import orjson
 from aiohttp import web
 
@@ -14,12 +13,13 @@ from ironclaw.api.streams import Watched, aborted_when_broken
 from ironclaw.jobs.models import Job
 from ironclaw.jobs.output import Output
 from ironclaw.jobs.text import MOST, harmless, piece_text
+from ironclaw.values import frozen
 
 _TEXT = "text/plain; charset=utf-8"
 _RETRY = b"retry: 2000\n\n"
 
 
-@attrs.frozen
+@frozen
 class LogsQuery:
     """*follow*: stay while the job runs; *raw*: the bytes as printed; *last_event_id*: go on behind this place."""
 
@@ -28,7 +28,7 @@ class LogsQuery:
     last_event_id: str | None = None
 
 
-@attrs.frozen
+@frozen
 class _Form:
     """How pieces of text and the end of the job go out."""
 

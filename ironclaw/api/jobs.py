@@ -13,13 +13,14 @@ from ironclaw.errors import BadRequest
 from ironclaw.jobs.manager import Jobs
 from ironclaw.jobs.models import STATUSES, Job, JobRequest
 from ironclaw.jobs.text import whole
+from ironclaw.values import frozen
 
 _MOST = 200
 _DEFAULT_WAIT = 120
 _LONGEST_WAIT = 600
 
 
-@attrs.frozen
+@frozen
 class JobsQuery:
     """Jobs with this *status* (several with commas), at most *limit* (200), from *cursor* on."""
 
@@ -28,14 +29,14 @@ class JobsQuery:
     cursor: str | None = None
 
 
-@attrs.frozen
+@frozen
 class LaunchQuery:
     """*wait*: answer at the job's end, or after so many seconds (120; at most 600)."""
 
     wait: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ShownJob(Job):
     """A job, where its files can be looked at without a token, and its place where it waits (1 is the next)."""
 
@@ -43,14 +44,14 @@ class ShownJob(Job):
     queue_position: int | None = attrs.field()
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class JobDetails(ShownJob):
     """The same with all of its output, as harmless text."""
 
     logs: str
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class JobList:
     """Jobs, the newest first."""
 
@@ -58,7 +59,7 @@ class JobList:
     next_cursor: str | None = attrs.field()
 
 
-@attrs.frozen
+@frozen
 class JobStatus:
     """How a job is."""
 

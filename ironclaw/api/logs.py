@@ -5,25 +5,26 @@ import logging
 from collections.abc import Sequence
 from typing import Literal
 
-import attrs
 from aiohttp import web
 
 from ironclaw import logs
+from ironclaw.api.frames import chunk
 from ironclaw.api.keys import SERVICES
 from ironclaw.api.requests import read_body, read_query, wants
 from ironclaw.api.responses import json_response
-from ironclaw.api.streams import chunk, ndjson_response, sse_response, streaming
+from ironclaw.api.streams import ndjson_response, sse_response, streaming
 from ironclaw.errors import BadRequest, Invalid
 from ironclaw.levels import LEVELS, TRACE
 from ironclaw.logs import LogLine, Wanted
 from ironclaw.logs.ring import MOST_LINES, Frames
+from ironclaw.values import frozen
 
 log = logging.getLogger(__name__)
 
 _SSE, _NDJSON, _TEXT = "text/event-stream", "application/x-ndjson", "text/plain"
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class LogQuery:
     """The last *backlog* lines, then those that come, unless *follow* is 0; from *level* on, of *logger*, with *query*.
 
@@ -38,14 +39,14 @@ class LogQuery:
     after: int = 0
 
 
-@attrs.frozen
+@frozen
 class LogLevel:
     """From this level on lines are written: `trace`, `debug`, `info`, `warn` or `error`."""
 
     level: str
 
 
-@attrs.frozen
+@frozen
 class LevelSet:
     """The level is set for as long as the program runs."""
 

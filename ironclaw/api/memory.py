@@ -26,6 +26,7 @@ from ironclaw.memory.store import Version
 from ironclaw.memory.versions import text_of, unified_diff
 from ironclaw.memory.workspace import ANY, MISSING, Saved, Workspace
 from ironclaw.redact import printable
+from ironclaw.values import frozen
 
 __all__ = ["Note", "Saved"]  # part of what these routes answer
 
@@ -35,7 +36,7 @@ _MOST_FILES = 1000
 _MOST_HITS = 200
 
 
-@attrs.frozen
+@frozen
 class FolderQuery:
     """The folder *path* (without it the workspace itself), at most *limit* entries (1,000), from *cursor* on."""
 
@@ -44,7 +45,7 @@ class FolderQuery:
     cursor: str | None = attrs.field(default=None, metadata=ANY_TEXT)
 
 
-@attrs.frozen
+@frozen
 class TreeQuery:
     """At most *limit* entries (1,000), from *cursor* on."""
 
@@ -52,7 +53,7 @@ class TreeQuery:
     cursor: str | None = attrs.field(default=None, metadata=ANY_TEXT)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class FileList:
     """Files and folders: of one folder by name, of the whole tree by path."""
 
@@ -61,14 +62,14 @@ class FileList:
     next_cursor: str | None = attrs.field()
 
 
-@attrs.frozen
+@frozen
 class FileQuery:
     """The file *path*."""
 
     path: str = attrs.field(metadata=ANY_TEXT)
 
 
-@attrs.frozen
+@frozen
 class NoteSearch:
     """What to look for, in the folder or file *path*; *limit* lines (at most 200), each with *context* lines around it."""
 
@@ -78,7 +79,7 @@ class NoteSearch:
     context: int = 0
 
 
-@attrs.frozen
+@frozen
 class NoteHits:
     """The lines that match, the best first; *notes* were searched, *truncated* says that more lines match."""
 
@@ -87,7 +88,7 @@ class NoteHits:
     truncated: bool
 
 
-@attrs.frozen
+@frozen
 class WriteNote:
     """The whole text of a file. With *etag* only where that is still the file's; an empty one: where there is no file."""
 
@@ -96,7 +97,7 @@ class WriteNote:
     etag: str | None = None
 
 
-@attrs.frozen
+@frozen
 class AppendText:
     """Text to add at the end of a note (today's without *path*), or of the section under *heading*."""
 
@@ -105,14 +106,14 @@ class AppendText:
     heading: str | None = None
 
 
-@attrs.frozen
+@frozen
 class AppendQuery:
     """The note that a text/plain body is added to (today's without it)."""
 
     path: str | None = attrs.field(default=None, metadata=ANY_TEXT)
 
 
-@attrs.frozen
+@frozen
 class MoveFile:
     """A file and its new path."""
 
@@ -121,7 +122,7 @@ class MoveFile:
     etag: str | None = None
 
 
-@attrs.frozen
+@frozen
 class VersionsQuery:
     """The versions of *path*, or of all files; or one, by *id*, with its text; *diff*: against another id, or `now`."""
 
@@ -132,7 +133,7 @@ class VersionsQuery:
     cursor: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class VersionList:
     """Versions, the newest first; of one alone also its text (none where it is no text, or was not kept), or a diff."""
 
@@ -142,7 +143,7 @@ class VersionList:
     diff: str | None = None
 
 
-@attrs.frozen
+@frozen
 class RestoreVersion:
     """A file and the version that it is to be again."""
 

@@ -11,9 +11,10 @@ from ironclaw.api.responses import json_response
 from ironclaw.errors import BadRequest
 from ironclaw.memory.notes import MAX_FILE
 from ironclaw.memory.workspace import ANY, MISSING
+from ironclaw.values import frozen
 
 
-@attrs.frozen
+@frozen
 class RawQuery:
     """The file *path*; *download*: to be saved, not shown."""
 

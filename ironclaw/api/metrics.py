@@ -16,6 +16,7 @@ from ironclaw.api.counts import Histogram
 from ironclaw.api.keys import REQUEST_COUNTS, REQUEST_LOG, SERVICES
 from ironclaw.api.streams import OPEN_STREAMS
 from ironclaw.usage.calls import CallSums
+from ironclaw.values import frozen
 from ironclaw.version import __version__
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from prometheus_client.registry import Collector
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class _Snapshot:
     """All numbers at one moment. The keys of each mapping are its labels."""
 
@@ -87,7 +88,7 @@ def _take(app: web.Application) -> _Snapshot:
     )
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class _Collector:
     """A snapshot as the library wants to have it."""
 

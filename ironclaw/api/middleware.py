@@ -10,7 +10,6 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import attrs
 from aiohttp import web
 
 from ironclaw.api import errors
@@ -21,6 +20,7 @@ from ironclaw.auth import Authenticate, Principal
 from ironclaw.errors import BadRequest, Forbidden, IronclawError, Unauthorized, UnsupportedType
 from ironclaw.logs import within
 from ironclaw.services import Services
+from ironclaw.values import frozen
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ _CONTENT_SECURITY = (
 )
 
 
-@attrs.frozen
+@frozen
 class Access:
     """What the route table says of one route: *open* without a token, *limited* by the `api` rate here.
 

@@ -13,9 +13,10 @@ from ironclaw.llm.connection import ModelConnection
 from ironclaw.llm.link import State
 from ironclaw.llm.probe import Server
 from ironclaw.redact import redact
+from ironclaw.values import frozen
 
 
-@attrs.frozen
+@frozen
 class ModelError:
     """What is wrong, for programs (*code*) and for people (*message*), and what to do (*fix*)."""
 
@@ -24,7 +25,7 @@ class ModelError:
     fix: str
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ModelState:
     """The connected model. *state* `none`: the built-in assistant answers. *locked*: it is set outside, by *source*.
 
@@ -43,7 +44,7 @@ class ModelState:
     error: ModelError | None = None
 
 
-@attrs.frozen
+@frozen
 class AvailableModel:
     """A model that the server has; *context_tokens* null: not known."""
 
@@ -51,14 +52,14 @@ class AvailableModel:
     context_tokens: int | None = attrs.field()
 
 
-@attrs.frozen
+@frozen
 class AvailableModels:
     """The models of the connected server; none while none is connected."""
 
     models: list[AvailableModel]
 
 
-@attrs.frozen
+@frozen
 class TestModel:
     """*address*: a host name, host:port, a URL, or a known name. Without *api_key* a kept one of this origin is used."""
 
@@ -69,7 +70,7 @@ class TestModel:
     model: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ModelTest:
     """How the test went: when *ok* is false, *error* says why. *reply_ms* is how long its first word took."""
 
@@ -84,7 +85,7 @@ class ModelTest:
     error: ModelError | None = None
 
 
-@attrs.frozen
+@frozen
 class FoundServer:
     """A model server that was found, with the names of its models."""
 
@@ -93,14 +94,14 @@ class FoundServer:
     models: list[str]
 
 
-@attrs.frozen
+@frozen
 class FoundServers:
     """The model servers of this machine."""
 
     servers: list[FoundServer]
 
 
-@attrs.frozen
+@frozen
 class UseModel:
     """*address* as in a test, or *base_url*; neither: another *model* of the same server. *test* false: keep it untried.
 

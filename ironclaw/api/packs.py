@@ -16,6 +16,8 @@ from pathlib import Path
 
 import attrs
 
+from ironclaw.values import define, frozen
+
 MAIN = "js/main.js"
 _IMPORT = re.compile(r'^import (?:(\{[^}]*\}|\* as \w+|\w+) from )?"(\.[^"]+)";$', re.MULTILINE)
 _EXPORT = re.compile(r"^export (default )?(?=(?:async )?(?:class|function|const) (\w+))", re.MULTILINE)
@@ -50,7 +52,7 @@ def sheet(root: Path, name: str) -> str:
     return _SHEET.sub(lambda found: sheet(root, _beside(name, found[1])), text)
 
 
-@attrs.frozen
+@frozen
 class _Module:
     """A module without the word `export`. *exports* are its local names by the public ones; the others are modules."""
 
@@ -60,7 +62,7 @@ class _Module:
     later: tuple[str, ...]
 
 
-@attrs.define
+@define
 class Packs:
     """The packs of the page below *root*."""
 

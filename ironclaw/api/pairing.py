@@ -11,9 +11,10 @@ from ironclaw.api.requests import read_body
 from ironclaw.api.responses import json_response
 from ironclaw.errors import Invalid
 from ironclaw.setting_values import NotAllowedError, url
+from ironclaw.values import frozen
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class AskPairing:
     """*page* is where the caller has the page open, an address that works; *code*: whether a QR code is wanted, too."""
 
@@ -21,7 +22,7 @@ class AskPairing:
     code: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Pairing:
     """The *address* for other devices, null where they can't reach the gateway.
 

@@ -10,16 +10,16 @@ from collections.abc import Awaitable, Callable
 from importlib import import_module
 from typing import Any
 
-import attrs
 from aiohttp import web
 
 from ironclaw.api.requests import BODY_LIMIT
+from ironclaw.values import frozen
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _SHAPES = ("body", "query", "reply")
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Route:
     """One row.
 

@@ -14,18 +14,19 @@ from ironclaw.errors import Invalid
 from ironclaw.skills.manager import SkillManager
 from ironclaw.skills.models import Problem, SkillDetail, SkillItem, Tools
 from ironclaw.skills.sources import Wanted
+from ironclaw.values import frozen
 
 __all__ = ["SkillDetail", "SkillItem"]  # part of what these routes answer
 
 
-@attrs.frozen
+@frozen
 class SkillQuery:
     """Words of names, descriptions and tags; all skills without them."""
 
     query: str = attrs.field(default="", metadata=ANY_TEXT)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class SkillHits:
     """The skills that fit, the best first. *registry_error*: why the index of SKILLS_REGISTRY_URL could not be asked."""
 
@@ -33,7 +34,7 @@ class SkillHits:
     registry_error: str | None = None
 
 
-@attrs.frozen
+@frozen
 class SkillList:
     """The skills that are installed or one's own, by name; *problems* are folders that are no usable skill."""
 
@@ -41,7 +42,7 @@ class SkillList:
     problems: list[Problem]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class InstallSkill:
     """One of: the *name* of a known skill, a https *url*, an *archive* (zip or tar.gz, in base64), the *content* of a
     SKILL.md. Beside one of the others *name* says which skill of an archive, or what one without a name is called.
@@ -57,7 +58,7 @@ class InstallSkill:
     update: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class EnableSkill:
     """*hash*: what was looked at; needed for a skill from elsewhere. *tools* `all`: a turn may act after reading it."""
 
@@ -65,7 +66,7 @@ class EnableSkill:
     tools: Tools | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class SaveSkill:
     """The whole SKILL.md of an own skill. With *hash* only where that is still the skill's; empty: where there is none."""
 
@@ -73,7 +74,7 @@ class SaveSkill:
     hash: str | None = None
 
 
-@attrs.frozen
+@frozen
 class SkillRemoved:
     """It is uninstalled; a folder of one's own was not deleted but moved to *kept*, below HOME/skills."""
 

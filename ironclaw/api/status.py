@@ -1,14 +1,14 @@
 """Status and health over HTTP."""
 
-import attrs
 from aiohttp import web
 
 from ironclaw.api.keys import SERVICES
 from ironclaw.api.responses import json_response
 from ironclaw.status import SystemStatus
+from ironclaw.values import frozen
 
 
-@attrs.frozen
+@frozen
 class Health:
     """*status* is `healthy` or `degraded`; of each part only `ok` or `degraded` is said without a token."""
 
@@ -16,7 +16,7 @@ class Health:
     parts: dict[str, str]
 
 
-@attrs.frozen
+@frozen
 class Alive:
     """The process answers."""
 

@@ -1,4 +1,4 @@
-"""The small adapter between the hub and aiohttp's transports: how events are framed, and how bytes reach a client.
+"""The small adapter between the hub and aiohttp's transports: how bytes reach a client. What they are is `frames.py`.
 
 A stream's head goes out through aiohttp. After that, frames that were built once for all are written straight to the
 transport: `StreamResponse.write` would wake a task and copy for each client. A client with more than 1 MiB unread is
@@ -10,14 +10,14 @@ import contextlib
 import logging
 import socket
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any, Protocol
 
-import orjson
 from aiohttp import web
 from aiohttp_sse import EventSourceResponse
 
 from ironclaw.api.counts import lag_histogram
+from ironclaw.api.frames import chunk, chunked_ndjson_frames, chunked_sse_frames, ndjson_frames, sse_frames
 from ironclaw.errors import IronclawError
 from ironclaw.hub import Frames, ReaderTooSlow, Released
 
@@ -35,59 +35,6 @@ _NDJSON_COMMENT = b'{"type":"ping"}\n'
 _RETRY_MS = 2000
 _NO_PING = 86_400.0  # aiohttp-sse's own ping is not used: one timer beats for all streams
 _SSE_GOODBYE = b": the gateway is stopping\n\n"
-
-
-def sse_frames(batch: Sequence[Released]) -> bytes:
-    """Events as server-sent events: id, name, one data line each."""
-    return b"".join(b"id: %d\nevent: %s\ndata: %s\n\n" % (one.id, one.kind.encode(), one.body) for one in batch)
-
-
-def ndjson_frames(batch: Sequence[Released]) -> bytes:
-    """Events as JSON objects, one a line."""
-    return b"".join(one.tagged() + b"\n" for one in batch)
-
-
-def chunk(data: bytes) -> bytes:
-    """*data* as one chunk of a chunked HTTP/1.1 body."""
-    return b"%x\r\n%s\r\n" % (len(data), data)
-
-
-def chunked_sse_frames(batch: Sequence[Released]) -> bytes:
-    """Server-sent events as one HTTP chunk."""
-    return chunk(sse_frames(batch))
-
-
-def chunked_ndjson_frames(batch: Sequence[Released]) -> bytes:
-    """JSON lines as one HTTP chunk."""
-    return chunk(ndjson_frames(batch))
-
-
-def text_frame(payload: bytes) -> bytes:
-    """One unmasked WebSocket text frame (RFC 6455, section 5.2)."""
-    length = len(payload)
-    if length < 126:
-        return b"\x81%c%s" % (length, payload)
-    if length < 65_536:
-        return b"\x81\x7e%s%s" % (length.to_bytes(2), payload)
-    return b"\x81\x7f%s%s" % (length.to_bytes(8), payload)
-
-
-def ws_frames(batch: Sequence[Released]) -> bytes:
-    """Events as WebSocket frames, one flat object each."""
-    return b"".join(text_frame(one.tagged()) for one in batch)
-
-
-def ws_plain_frames(batch: Sequence[Released]) -> bytes:
-    """Only how turns ended, as bare text: the answer, or why there is none."""
-    return b"".join(text_frame(text) for text in map(_plain, batch) if text)
-
-
-def _plain(one: Released) -> bytes:
-    if one.kind not in {"response", "stopped", "turn_failed"}:
-        return b""
-    fields = orjson.loads(one.body)
-    text = f"Error: {fields['message']}" if one.kind == "turn_failed" else fields["content"]
-    return str(text).encode()
 
 
 def _drop_when_dead(transport: asyncio.Transport) -> None:

@@ -12,13 +12,14 @@ from ironclaw.chat.export import as_markdown
 from ironclaw.chat.models import ExportedThread, History, Thread, check_thread_id
 from ironclaw.chat.search import SearchHit
 from ironclaw.errors import BadRequest, Invalid
+from ironclaw.values import frozen
 
 __all__ = ["ExportedThread", "History", "Thread"]  # part of what these routes answer
 
 _MOST_TITLE = 200
 
 
-@attrs.frozen
+@frozen
 class Page:
     """*limit* items (at most 200), from *cursor* on."""
 
@@ -26,7 +27,7 @@ class Page:
     cursor: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ThreadList:
     """A page of threads. *default_thread_id* is where messages without a thread go."""
 
@@ -35,7 +36,7 @@ class ThreadList:
     next_cursor: str | None = attrs.field()
 
 
-@attrs.frozen
+@frozen
 class CreateThread:
     """A title, and an id of the caller's own choice; both may be left out."""
 
@@ -43,7 +44,7 @@ class CreateThread:
     thread_id: str | None = None
 
 
-@attrs.frozen
+@frozen
 class ChangeThread:
     """What is given is changed."""
 
@@ -51,14 +52,14 @@ class ChangeThread:
     pinned: bool | None = None
 
 
-@attrs.frozen
+@frozen
 class ForkThread:
     """The message before which the new thread ends."""
 
     message_id: str
 
 
-@attrs.frozen
+@frozen
 class HistoryQuery:
     """Whose history (the default thread's without *thread_id*), *limit* turns (at most 200), older ones by *cursor*."""
 
@@ -67,7 +68,7 @@ class HistoryQuery:
     cursor: str | None = None
 
 
-@attrs.frozen
+@frozen
 class SearchQuery:
     """What to look for, and at most how many places (at most 100)."""
 
@@ -75,7 +76,7 @@ class SearchQuery:
     limit: int = 20
 
 
-@attrs.frozen
+@frozen
 class SearchReply:
     """Where it was said, the newest first; *truncated* says that there is more."""
 
@@ -83,7 +84,7 @@ class SearchReply:
     truncated: bool
 
 
-@attrs.frozen
+@frozen
 class ExportQuery:
     """*format* is `json` or `markdown`."""
 

@@ -13,6 +13,8 @@ import aiofiles
 import attrs
 from aiohttp import web
 
+from ironclaw.values import define, frozen
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _TYPES = {
     ".html": "text/html",
@@ -26,14 +28,14 @@ _TYPES = {
 _BINARY = frozenset({"image/png"})
 
 
-@attrs.frozen
+@frozen
 class _File:
     plain: bytes
     packed: bytes | None  # None where that would not be smaller
     etag: str
 
 
-@attrs.define
+@define
 class Page:
     """The files of the page, each read when it is first asked for."""
 

@@ -15,6 +15,7 @@ from ironclaw.errors import BadRequest
 from ironclaw.usage.budgets import Budgets, PeriodState
 from ironclaw.usage.report import UsageReport, UsageSum, by_day_and_model
 from ironclaw.usage.store import Caps
+from ironclaw.values import frozen
 
 __all__ = ["Caps", "UsageReport"]  # part of what these routes take and answer
 
@@ -23,14 +24,14 @@ _NUMBERS = tuple(field.name for field in attrs.fields(UsageSum))
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-@attrs.frozen
+@frozen
 class UsageQuery:
     """How many days (1 to 366), today included."""
 
     days: int = 30
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Budget:
     """The caps, and how the day and the month are now. Days are those of *timezone*, the gateway's."""
 

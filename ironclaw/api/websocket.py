@@ -4,16 +4,17 @@ import asyncio
 import logging
 from typing import Any, Literal
 
-import attrs
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from ironclaw import codec
+from ironclaw.api.frames import text_frame, ws_frames, ws_plain_frames
 from ironclaw.api.keys import PRINCIPAL, SERVICES
 from ironclaw.api.requests import last_event_id, read_query
-from ironclaw.api.streams import OPEN_STREAMS, StreamClient, connected, prepare, text_frame, ws_frames, ws_plain_frames
+from ironclaw.api.streams import OPEN_STREAMS, StreamClient, connected, prepare
 from ironclaw.chat.models import check_thread_id
 from ironclaw.errors import BadRequest, IronclawError, RateLimited
 from ironclaw.services import Services
+from ironclaw.values import frozen
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +23,7 @@ _MOST_AWAITED = 64
 _PONG = codec.dumps({"type": "pong"})
 
 
-@attrs.frozen
+@frozen
 class SocketQuery:
     """*thread_id*: that thread only, and where messages without one go; *plain*: answers as bare text."""
 
@@ -31,27 +32,27 @@ class SocketQuery:
     plain: bool = False
 
 
-@attrs.frozen
+@frozen
 class _MessageFrame:
     message: str
     thread_id: str | None = None
     type: str = "message"
 
 
-@attrs.frozen
+@frozen
 class _StopFrame:
     thread_id: str
     type: str = "stop"
 
 
-@attrs.frozen
+@frozen
 class _ApprovalFrame:
     request_id: str
     action: Literal["approve", "always", "deny"]
     type: str = "approval"
 
 
-@attrs.frozen
+@frozen
 class _PingFrame:
     type: str = "ping"
 

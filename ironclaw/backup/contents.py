@@ -9,10 +9,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-import attrs
-
 from ironclaw.codec import format_time
 from ironclaw.errors import Unavailable
+from ironclaw.values import frozen
 
 FORMAT = 1
 ABOUT = "backup.json"
@@ -39,7 +38,7 @@ class BackupFailed(Unavailable):
     code = "backup_failed"
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class About:
     """What a backup says of itself. *schema* are the numbers of the migrations that its database has had.
 
@@ -56,7 +55,7 @@ class About:
     left_out: tuple[str, ...] = ()
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Backup:
     """One backup in the folder of backups, as far as its name and size tell. *size* in bytes."""
 

@@ -36,6 +36,7 @@ from ironclaw.backup.contents import (
 from ironclaw.errors import IronclawError
 from ironclaw.files import open_beneath, tree
 from ironclaw.secretbox import store as secrets_store
+from ironclaw.values import frozen
 from ironclaw.version import __version__
 
 _LEVEL = 4  # of gzip: notes shrink to a third, at some 50 MB a second
@@ -44,7 +45,7 @@ _PIECE = 1 << 20
 _STEPS = 20_000  # of SQLite, between two looks whether to go on
 
 
-@attrs.frozen
+@frozen
 class Source:
     """The home that is copied, and where its notes are."""
 
@@ -52,7 +53,7 @@ class Source:
     workspace: Path
 
 
-@attrs.frozen
+@frozen
 class _Item:
     """A file or folder to be copied: *path* beneath *root*, called *name* in the backup."""
 

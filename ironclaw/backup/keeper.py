@@ -15,11 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import attrs
-
 from ironclaw import codec
 from ironclaw.backup.contents import Backup, BackupFailed, backups_in, name_for
 from ironclaw.errors import Conflict, Unavailable
+from ironclaw.values import frozen
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +33,7 @@ class _BrokenOff(Exception):  # noqa: N818 - not an error: the gateway ends
     """The work is broken off."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Plan:
     """What is backed up, where to, and when: *keep* nightly ones (0: none) at *hour*; *delay* seconds after a start."""
 

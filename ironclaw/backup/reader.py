@@ -15,8 +15,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-import attrs
-
 from ironclaw.backup.contents import (
     ABOUT,
     DATABASE,
@@ -30,6 +28,7 @@ from ironclaw.backup.contents import (
     silent,
 )
 from ironclaw.redact import printable
+from ironclaw.values import frozen
 
 _PIECE = 1 << 20
 _MOST_ENTRIES = 1_000_000
@@ -37,7 +36,7 @@ _MOST_JSON = 256 << 20  # a manifest of a million files
 _NAMES = frozenset({DATABASE, *SECRET_FILES})
 
 
-@attrs.frozen
+@frozen
 class Entry:
     """A file or folder of a backup; *size* in bytes, *mode* its permissions, *modified* in seconds since 1970."""
 

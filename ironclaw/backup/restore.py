@@ -15,20 +15,19 @@ from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import IO
 
-import attrs
-
 from ironclaw import snapshot
 from ironclaw.backup.contents import DATABASE, SECRET_FILES, About, BackupFailed, Progress, silent
 from ironclaw.backup.reader import Entry, read_about, read_backup
 from ironclaw.errors import ConfigError
 from ironclaw.home import hold
+from ironclaw.values import frozen
 
 _RESERVE = 64 << 20  # of the disk, that is left free
 _PART, _OLD, _NEW, _ASIDE = ".restore-part-", ".restore-old-", ".restore-new-", "before-restore-"
 _STAY = frozenset({"lock", "backups"})
 
 
-@attrs.frozen
+@frozen
 class Restored:
     """What was put back; *aside* is where the old home is now, None when there was nothing to keep."""
 

@@ -9,6 +9,7 @@ from ironclaw import codec
 from ironclaw.agent import Action, Paused, Resume
 from ironclaw.chat.models import Approval
 from ironclaw.errors import Conflict, Invalid, NotFound
+from ironclaw.values import frozen
 
 _APPROVAL = (
     "SELECT a.request_id, t.thread_id, t.message_id, a.call_id, a.name, a.subject, a.parameters, a.always, a.created_at,"
@@ -16,7 +17,7 @@ _APPROVAL = (
 )
 
 
-@attrs.frozen
+@frozen
 class Settled:
     """An answer that was stored. *open* is how many calls of the turn still wait."""
 

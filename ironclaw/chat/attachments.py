@@ -15,6 +15,7 @@ import attrs
 from ironclaw.agent.marks import mark
 from ironclaw.errors import Invalid, NotFound
 from ironclaw.redact import printable, redact
+from ironclaw.values import frozen
 
 MOST = 8
 PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
@@ -26,7 +27,7 @@ _REMEMBERED = 2  # messages of a conversation whose pictures a model sees again
 _TEXT = re.compile(r"text/[\w.+-]+|application/(?:[\w.-]+\+)?(?:json|xml|yaml|toml|x-ndjson|javascript|x-sh|sql)")
 
 
-@attrs.frozen
+@frozen
 class Attachment:
     """A file that came with a message."""
 
@@ -35,7 +36,7 @@ class Attachment:
     data: bytes = attrs.field(repr=False)
 
 
-@attrs.frozen
+@frozen
 class AttachmentInfo:
     """The same as it is told; *number* is its place in the message, *size* in bytes. *data* (base64): in exports only."""
 
@@ -50,7 +51,7 @@ class AttachmentInfo:
         return None if self.data is None else read(self.name, self.media_type, self.data, where)
 
 
-@attrs.frozen
+@frozen
 class Told:
     """What a model is told of the files of a message: text to stand behind the message's own, and pictures as URLs."""
 

@@ -5,7 +5,7 @@ Only exact known names are commands: `/etc/fstab is wrong` is text, and a second
 
 import re
 
-import attrs
+from ironclaw.values import frozen
 
 _COMMAND = re.compile(r"/([a-z]+)(?:\s+(.*))?", re.S)
 
@@ -19,7 +19,7 @@ _SKILL_USAGE = (
 )
 
 
-@attrs.frozen
+@frozen
 class Command:
     """A known command and what stood behind it."""
 

@@ -32,6 +32,7 @@ from ironclaw.errors import Invalid
 from ironclaw.events import ThreadUpdated
 from ironclaw.hub import Hub
 from ironclaw.redact import redact
+from ironclaw.values import frozen
 
 Outcome = Literal["created", "continued", "unchanged"]
 
@@ -44,7 +45,7 @@ _CUT_OFF = TurnError("interrupted", "It was not finished when it was exported.")
 _NAMESPACE = uuid.UUID("5f0c9f3e-7b0d-4c1c-9a55-7e2d7f0b9f10")
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Imported:
     """What became of one thread: *thread_id* is its id here, *exported_id* the one in the file, *turns* those added."""
 

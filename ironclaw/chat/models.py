@@ -9,6 +9,7 @@ import attrs
 from ironclaw.chat.attachments import AttachmentInfo
 from ironclaw.errors import Invalid
 from ironclaw.events import TurnUsage
+from ironclaw.values import frozen
 
 _THREAD_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 MOST_CHARACTERS = 500_000
@@ -29,7 +30,7 @@ class TurnState(StrEnum):
     INTERRUPTED = "interrupted"
 
 
-@attrs.frozen
+@frozen
 class Thread:
     """One conversation. *state* is that of its newest turn, or `idle`."""
 
@@ -42,7 +43,7 @@ class Thread:
     state: str
 
 
-@attrs.frozen
+@frozen
 class ToolCallRecord:
     """One tool call of a turn; *success* is None while it runs, and when it was cut off."""
 
@@ -54,7 +55,7 @@ class ToolCallRecord:
     duration_ms: int | None = attrs.field()
 
 
-@attrs.frozen
+@frozen
 class SkillRecord:
     """A skill that a turn has read, as it was then."""
 
@@ -64,7 +65,7 @@ class SkillRecord:
     trust: str
 
 
-@attrs.frozen
+@frozen
 class TurnError:
     """Why a turn has no answer."""
 
@@ -72,7 +73,7 @@ class TurnError:
     message: str
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Approval:
     """A tool call that waits for a person, or was answered: *action* is None, `approve`, `always` or `deny`.
 
@@ -91,7 +92,7 @@ class Approval:
     action: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class TurnRecord:
     """One message and what came of it. *idempotency_key*: the one that it was sent with, kept for a day."""
 
@@ -114,7 +115,7 @@ class TurnRecord:
     idempotency_key: str | None = None
 
 
-@attrs.frozen
+@frozen
 class ExportedThread:
     """A thread with all its turns."""
 
@@ -122,7 +123,7 @@ class ExportedThread:
     turns: list[TurnRecord]
 
 
-@attrs.frozen
+@frozen
 class InProgress:
     """The running turn's text so far, true up to the event *last_id*."""
 
@@ -131,7 +132,7 @@ class InProgress:
     last_id: int
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class History:
     """Turns of a thread, oldest first. *last_id*: read the stream from this event on, and nothing is missed or doubled.
 
@@ -146,7 +147,7 @@ class History:
     next_cursor: str | None = attrs.field()
 
 
-@attrs.frozen
+@frozen
 class Accepted:
     """A message that is on disk. *replayed*: it was there already, under the same idempotency key."""
 

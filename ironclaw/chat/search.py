@@ -12,6 +12,7 @@ import attrs
 from ironclaw.database import Migration
 from ironclaw.errors import Invalid
 from ironclaw.memory.query import fold
+from ironclaw.values import frozen
 
 MIGRATIONS = (
     Migration(
@@ -25,7 +26,7 @@ _MOST_WORDS = 16
 _AROUND = 80
 
 
-@attrs.frozen
+@frozen
 class SearchHit:
     """Where something was said. *role* is `user`, `assistant`, or `title` (then there is no message)."""
 

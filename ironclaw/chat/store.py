@@ -13,6 +13,7 @@ from ironclaw.chat.models import Accepted, SkillRecord, ToolCallRecord, TurnErro
 from ironclaw.chat.thread_store import touch_thread
 from ironclaw.errors import Conflict
 from ironclaw.events import SkillUsed, ToolCompleted, ToolStarted, TurnUsage
+from ironclaw.values import frozen
 
 
 class Replayed(Exception):  # noqa: N818 - not an error: it takes the transaction back
@@ -23,7 +24,7 @@ class Replayed(Exception):  # noqa: N818 - not an error: it takes the transactio
         self.accepted = accepted
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class NewTurn:
     """A turn as it is accepted."""
 
@@ -98,7 +99,7 @@ def _execute(db: sqlite3.Connection, sql: str, *values: Any) -> None:
     db.execute(sql, values)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class TurnEnding:
     """How a turn ended."""
 
@@ -182,7 +183,7 @@ def use_skill(event: SkillUsed) -> Callable[[sqlite3.Connection], None]:
     )
 
 
-@attrs.frozen
+@frozen
 class Unfinished:
     """A turn that the last process left. *paused*: it waited for a person, or was about to go on after the answer."""
 
@@ -209,7 +210,7 @@ def unfinished(db: sqlite3.Connection) -> list[Unfinished]:
     ]
 
 
-@attrs.frozen
+@frozen
 class Exchange:
     """A message with what its files say, and its answer; *seq* is its place."""
 
@@ -219,7 +220,7 @@ class Exchange:
     attached: Told
 
 
-@attrs.frozen
+@frozen
 class Conversation:
     """What a thread's model is told: a *summary* of what was first, then the exchanges since, oldest first."""
 

@@ -37,6 +37,7 @@ from ironclaw.events import (
     TurnUsage,
 )
 from ironclaw.hub import Hub
+from ironclaw.values import define
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ TurnSource = Callable[[NewTurn, Tally], AsyncGenerator[Event, None]]
 """What a turn does: its chunks and tool events; the answer is in the tally at the end."""
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class LiveTurn:
     """A turn that runs now."""
 

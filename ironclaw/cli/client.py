@@ -16,6 +16,7 @@ import click
 from ironclaw.cli import EXIT_REFUSED, EXIT_UNREACHABLE
 from ironclaw.home import read_token
 from ironclaw.settings import DEFAULT_HOME, Settings
+from ironclaw.values import frozen
 
 _QUICK = 30.0
 _TURN = 3600.0
@@ -34,7 +35,7 @@ def fail(message: str, code: int = 1) -> NoReturn:
     sys.exit(code)
 
 
-@attrs.frozen
+@frozen
 class Gateway:
     """Where a gateway is, and the token for it."""
 

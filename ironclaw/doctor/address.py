@@ -20,6 +20,7 @@ import attrs
 
 from ironclaw.doctor.finding import Finding, failure, ok, warning
 from ironclaw.redact import printable
+from ironclaw.values import define, frozen
 
 _REACH = 10.0  # seconds for an answer
 _AT_ONCE = 5.0  # seconds in which the first bytes of a stream have come, unless somebody holds them back
@@ -33,7 +34,7 @@ _UPGRADE = (
 _FORWARDED = "In nginx: `proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;`, and set GATEWAY_TRUSTED_PROXIES"
 
 
-@attrs.frozen
+@frozen
 class Door:
     """The address, the token for it, and for how many seconds quiet connections are watched."""
 
@@ -47,7 +48,7 @@ class Door:
         return {"Authorization": f"Bearer {self.token}"} if self.token else {}
 
 
-@attrs.define
+@define
 class _Seen:
     """What the first answers told. *checked*: TLS certificates are verified."""
 

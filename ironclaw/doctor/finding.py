@@ -10,12 +10,13 @@ from ironclaw.errors import ConfigError
 from ironclaw.home import read_token
 from ironclaw.redact import redact
 from ironclaw.settings import Settings
+from ironclaw.values import frozen
 
 State = Literal["ok", "warning", "failure"]
 EXIT = {"ok": 0, "warning": 1, "failure": 2}
 
 
-@attrs.frozen
+@frozen
 class Finding:
     """One line of the report. *fix* says what to do; empty where all is well."""
 
@@ -25,7 +26,7 @@ class Finding:
     fix: str = ""
 
 
-@attrs.frozen
+@frozen
 class Patient:
     """What is examined: the settings as the gateway would read them here, and the home."""
 

@@ -12,6 +12,7 @@ from ironclaw.extensions.running import RunningServer
 from ironclaw.extensions.store import Record
 from ironclaw.extensions.values import setting_values
 from ironclaw.tools import Tool
+from ironclaw.values import define
 
 State = Literal[
     "installing",
@@ -26,7 +27,7 @@ State = Literal[
 ]
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Extension:
     """*phase* is what its installation is busy with; *failure* why it can't be used now; *told* the last news of it."""
 

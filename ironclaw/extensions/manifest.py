@@ -17,6 +17,7 @@ from yarl import URL
 from ironclaw import codec
 from ironclaw.errors import Invalid
 from ironclaw.extensions.names import check_name
+from ironclaw.values import frozen
 
 Kind = Literal["http", "python", "node", "command"]
 
@@ -33,7 +34,7 @@ DATA = "data"
 """The place name of the folder that an extension may write: `{data}` in arguments and variables."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Secret:
     """A secret that the server needs: it goes into one HTTP *header* or one variable (*env*), in the *format* given.
 
@@ -50,7 +51,7 @@ class Secret:
     required: bool = True
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Setting:
     """What a person may set, without secret. *kind* `folders` is a list with `:` between; *default* None: not set."""
 
@@ -62,7 +63,7 @@ class Setting:
     required: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Server:
     """How it is started or reached.
 
@@ -85,7 +86,7 @@ class Server:
     sandbox: bool = True
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Tools:
     """What is known of its tools: those whose names match one of *read* (`get_*`) only look, and ask nobody.
 
@@ -96,7 +97,7 @@ class Tools:
     timeout: float = 60.0
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Check:
     """How a secret is checked: by a GET of *url*, which answers 2xx to a good one; without it by listing the tools.
 
@@ -109,7 +110,7 @@ class Check:
     headers: dict[str, str] = attrs.Factory(dict)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Manifest:
     """One extension. *version* is the manifest's own."""
 
@@ -245,7 +246,7 @@ def _templates(manifest: Manifest) -> Iterator[str]:
 # The JSON that people paste
 
 
-@attrs.frozen
+@frozen
 class Pasted:
     """A manifest made from `mcpServers` JSON, and the values that came with it: they are secrets until known otherwise."""
 

@@ -9,11 +9,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
-import attrs
-
 from ironclaw.errors import IronclawError, NotFound
 from ironclaw.extensions.manifest import Manifest, parse
 from ironclaw.extensions.names import check_name
+from ironclaw.values import frozen
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +21,7 @@ _MOST_BYTES = 64 * 1024
 _MOST_OWN = 200
 
 
-@attrs.frozen
+@frozen
 class Listed:
     """A manifest of a registry."""
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import attrs
+from ironclaw.values import frozen
 
 MOST_TOOLS = 200
 _MOST_DESCRIPTION = 2000
@@ -26,7 +26,7 @@ _TYPES = frozenset({"string", "integer", "number", "boolean", "array", "object",
 _CHOICES = ("anyOf", "oneOf", "allOf")
 
 
-@attrs.frozen
+@frozen
 class FoundTool:
     """A tool of a server. *name* is the server's own; *hints* that it only reads is its word, not a fact."""
 

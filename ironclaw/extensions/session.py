@@ -17,6 +17,7 @@ from ironclaw.errors import Invalid, IronclawError, Unavailable
 from ironclaw.extensions.schema import MOST_TOOLS, FoundTool, found_tool
 from ironclaw.redact import redact
 from ironclaw.sandbox.choice import Sandboxes
+from ironclaw.values import define, frozen
 from ironclaw.version import __version__
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class SecretRefused(Invalid):
         self.is_final = is_final
 
 
-@attrs.frozen
+@frozen
 class HttpPlan:
     """How a server is reached: *headers* hold its secrets and go to the origin of *url* only."""
 
@@ -48,7 +49,7 @@ class HttpPlan:
     headers: Mapping[str, str] = attrs.field(repr=False)
 
 
-@attrs.frozen
+@frozen
 class Confinement:
     """In which sandbox a server runs, and what of the machine it sees beside its own folder."""
 
@@ -58,7 +59,7 @@ class Confinement:
     network: bool
 
 
-@attrs.frozen
+@frozen
 class StdioPlan:
     """How a server is started: *environment* is all that it gets, secrets too; *folder* is where it runs and may write.
 
@@ -75,7 +76,7 @@ class StdioPlan:
 Plan = HttpPlan | StdioPlan
 
 
-@attrs.frozen
+@frozen
 class Answer:
     """What a call gave, as text for the model."""
 
@@ -83,7 +84,7 @@ class Answer:
     success: bool
 
 
-@attrs.define
+@define
 class Refusals:
     """What the wire has seen of a session: the last status by which the server refused the secret."""
 

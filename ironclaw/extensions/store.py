@@ -10,6 +10,7 @@ from ironclaw.database import Migration
 from ironclaw.extensions.manifest import Manifest
 from ironclaw.extensions.registry import Source
 from ironclaw.extensions.schema import FoundTool
+from ironclaw.values import frozen
 
 MIGRATIONS = (
     Migration(
@@ -34,7 +35,7 @@ MIGRATIONS = (
 )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Record:
     """One installed extension, as it is kept.
 
@@ -65,7 +66,7 @@ class Record:
         return self.source == "pasted" and self.confirmed != self.manifest.confirmation()
 
 
-@attrs.frozen
+@frozen
 class _ToolList:
     tools: list[FoundTool]
 

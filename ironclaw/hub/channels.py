@@ -10,16 +10,15 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-import attrs
-
 from ironclaw.events import Event
+from ironclaw.values import frozen
 
 log = logging.getLogger(__name__)
 
 _BATCH_BYTES = 256 << 10
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class Released:
     """An event that has its id and may be seen. *body* is its JSON; *event* is missing when it was read from the log."""
 

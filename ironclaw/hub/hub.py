@@ -15,14 +15,13 @@ from contextlib import aclosing
 from itertools import islice
 from typing import Any
 
-import attrs
-
 from ironclaw import codec
 from ironclaw.database import Database
 from ironclaw.events import TURN_END_KINDS, Event, Reset, field_of
 from ironclaw.hub import log as event_log
 from ironclaw.hub.channels import Channel, Client, Released, framed
 from ironclaw.levels import TRACE
+from ironclaw.values import define, frozen
 
 log = logging.getLogger(__name__)
 
@@ -41,14 +40,14 @@ class ReaderTooSlow(Exception):  # noqa: N818
     """An in-process reader left more than 1 MiB of events unread."""
 
 
-@attrs.define
+@define
 class _Pending:
     released: Released
     stored: "asyncio.Future[Any] | None"
     required: bool
 
 
-@attrs.frozen
+@frozen
 class Published:
     """An event's id, and, where it had to be stored, the future of that (it carries the transaction's value)."""
 

@@ -18,11 +18,12 @@ from ironclaw.jobs.models import JobFile
 from ironclaw.jobs.output import Output
 from ironclaw.redact import printable
 from ironclaw.sandbox import folders
+from ironclaw.values import frozen
 
 MOST_FILES = 200
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Given:
     """What a job gets at its start, kept so that it can be started again."""
 
@@ -30,7 +31,7 @@ class Given:
     files: list[JobFile] = attrs.Factory(list)
 
 
-@attrs.frozen
+@frozen
 class JobFolder:
     """The folder of one job."""
 

@@ -1,12 +1,11 @@
 """What jobs may use, as the settings say it."""
 
-import attrs
-
 from ironclaw.sandbox.protocol import Limits
 from ironclaw.settings import Settings
+from ironclaw.values import frozen
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class JobLimits:
     """What jobs may use: *each* one, its time in seconds, bytes of output, tokens of a task; and how many run at once.
 

@@ -8,12 +8,13 @@ import time
 import attrs
 
 from ironclaw.errors import Forbidden
+from ironclaw.values import frozen
 
 _VALID = 86_400
 _STEP = 3600  # links made within an hour are the same
 
 
-@attrs.frozen
+@frozen
 class Links:
     """Makes and checks signatures; a new *token* makes all old ones worthless."""
 

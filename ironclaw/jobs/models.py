@@ -8,6 +8,7 @@ import attrs
 
 from ironclaw.errors import NotFound
 from ironclaw.redact import printable, redact
+from ironclaw.values import frozen
 
 Status = Literal["pending", "running", "completed", "failed", "stopped", "timed_out", "interrupted"]
 Starter = Literal["person", "agent"]
@@ -19,7 +20,7 @@ MOST_TITLE = 200
 _ID = re.compile(r"job-[0-9a-f]{8}")
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class JobFile:
     """A file that a job finds in its folder: *content* as text, or *data* in base64."""
 
@@ -28,7 +29,7 @@ class JobFile:
     data: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class JobRequest:
     """What is asked for: a shell *command* or the *prompt* of an agent task, one of both. The title is made of it."""
 
@@ -42,7 +43,7 @@ class JobRequest:
     files: list[JobFile] = attrs.Factory(list)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Job:
     """One job. Times are RFC 3339; *exit_code* is null where no program ended by itself.
 
@@ -79,7 +80,7 @@ class Job:
         return self.status in ENDED
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Outcome:
     """How a job has ended."""
 

@@ -10,14 +10,14 @@ import threading
 from pathlib import Path
 from typing import IO
 
-import attrs
+from ironclaw.values import frozen
 
 HEAD = 512 << 10
 TAIL = 512 << 10
 _PART = 128 << 10
 
 
-@attrs.frozen
+@frozen
 class Piece:
     """Some of the output: *data* begins at *start*, which lies behind what was asked for where that is not kept."""
 

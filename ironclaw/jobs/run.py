@@ -14,6 +14,7 @@ from ironclaw.jobs.tasks import ShellResult, Task, TaskRunner
 from ironclaw.jobs.text import harmless
 from ironclaw.sandbox.choice import Sandboxes
 from ironclaw.sandbox.protocol import Confined, Limits, Program
+from ironclaw.values import define
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ _DETAILS = {
 _BY_SIGNAL = {128 + 24: "cpu_time", 128 + 25: "file_size"}  # SIGXCPU, SIGXFSZ
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Run:
     """A job while it runs. *limits* are those of its programs, *most_output* in bytes."""
 

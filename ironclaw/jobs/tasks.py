@@ -4,12 +4,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
 
-import attrs
-
 from ironclaw.jobs.models import Outcome
+from ironclaw.values import frozen
 
 
-@attrs.frozen
+@frozen
 class ShellResult:
     """What a command in the sandbox gave: its exit code and the end of its output."""
 
@@ -17,7 +16,7 @@ class ShellResult:
     output: str
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Task:
     """An agent task: *shell* runs a command in the job's sandbox, *note* adds text to its log.
 

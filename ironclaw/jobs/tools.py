@@ -7,12 +7,11 @@ import asyncio
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-import attrs
-
 from ironclaw.jobs.manager import Jobs
 from ironclaw.jobs.models import Job, JobRequest
 from ironclaw.jobs.text import whole
 from ironclaw.tools import Risk, Tool, ToolContext, ToolResult, make_tool
+from ironclaw.values import frozen
 
 LONGEST_WAIT = 120
 _USUAL_WAIT = 30
@@ -39,7 +38,7 @@ def _subject(arguments: Mapping[str, Any]) -> str:
     return f"{text}\nwith the input:\n{arguments['stdin']}" if arguments.get("stdin") else text
 
 
-@attrs.frozen
+@frozen
 class _Calls:
     """The functions behind the tools; their docstrings are what a model reads."""
 

@@ -12,13 +12,14 @@ import attrs
 from ironclaw.errors import Invalid
 from ironclaw.llm.endpoint import Endpoint
 from ironclaw.llm.known import KNOWN, OLLAMA_PORT, USUAL_PORTS
+from ironclaw.values import frozen
 
 _LONGEST = 1000
 _HOME_ENDINGS = (".local", ".lan", ".home", ".internal", ".home.arpa", ".localhost")
 _HINT = "Write a host name such as 192.168.1.20, host:port, a URL, or a name such as openai."
 
 
-@attrs.frozen
+@frozen
 class Address:
     """Where to look: *endpoints* on one *host*, the likeliest first."""
 

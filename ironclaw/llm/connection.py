@@ -31,6 +31,7 @@ from ironclaw.llm.transport import ModelHTTP
 from ironclaw.redact import redact
 from ironclaw.secretbox import SecretBox
 from ironclaw.settings import Settings
+from ironclaw.values import frozen
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ _OLLAMA_HERE = KNOWN["ollama"].base_url
 _BUILTIN_ABILITIES = Abilities(tools=True)
 
 
-@attrs.frozen
+@frozen
 class Connected:
     """What answers the next turn. *state* is `none` for the built-in assistant."""
 

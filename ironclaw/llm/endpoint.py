@@ -4,10 +4,12 @@ from typing import Literal
 
 import attrs
 
+from ironclaw.values import frozen
+
 Kind = Literal["openai", "ollama"]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Endpoint:
     """A model server.
 
@@ -23,7 +25,7 @@ class Endpoint:
     local: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Timeouts:
     """In seconds: to connect, to the first token, and between two tokens. There is no limit on a whole reply."""
 
@@ -32,7 +34,7 @@ class Timeouts:
     between: float = 120.0
 
 
-@attrs.frozen
+@frozen
 class ModelInfo:
     """A model that a server offers; *context_tokens* where it says so."""
 

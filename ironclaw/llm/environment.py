@@ -9,6 +9,7 @@ from ironclaw.llm.address import bracketed, is_at_home, name_of, port_of
 from ironclaw.llm.endpoint import Endpoint
 from ironclaw.llm.known import KNOWN, OLLAMA_PORT, KnownServer
 from ironclaw.settings import Settings
+from ironclaw.values import frozen
 
 BUILTIN = "builtin"
 _COMPATIBLE = frozenset({"openai_compatible", "openai-compatible"})
@@ -16,7 +17,7 @@ _ANY_ADDRESS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - compared, not bo
 _HOSTED = ("anthropic", "openrouter", "groq", "nearai")
 
 
-@attrs.frozen
+@frozen
 class Configured:
     """What the settings name. *endpoint* None: no model is wanted. *model* None: the server's first."""
 

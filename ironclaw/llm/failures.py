@@ -3,12 +3,12 @@
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 import aiohttp
-import attrs
 
 from ironclaw.errors import ProviderError
 from ironclaw.llm.endpoint import Endpoint
 from ironclaw.llm.refusals import Refusal, read_error
 from ironclaw.redact import MASK, printable, redact
+from ironclaw.values import frozen
 
 _LONGEST_QUOTE = 300
 _LONGEST_READ = 64 * 1024
@@ -17,7 +17,7 @@ _OLLAMA_PORT = 11434
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
-@attrs.frozen
+@frozen
 class Failures:
     """The failures of one server, asked for *model* ("" when it is asked for no model)."""
 

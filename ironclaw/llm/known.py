@@ -2,12 +2,11 @@
 
 from types import MappingProxyType
 
-import attrs
-
 from ironclaw.llm.endpoint import Endpoint, Kind
+from ironclaw.values import frozen
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class KnownServer:
     """A provider or a server program.
 

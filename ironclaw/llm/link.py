@@ -17,6 +17,7 @@ from ironclaw.llm.provider import Provider
 from ironclaw.llm.replies import patience
 from ironclaw.llm.servers import Dialer
 from ironclaw.llm.transport import ModelHTTP, ModelStream
+from ironclaw.values import frozen
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ _STATES: dict[str, State] = {
 }
 
 
-@attrs.frozen
+@frozen
 class Settled:
     """What is known once the server was asked: the exact *endpoint*, and the *model* that answers."""
 
@@ -244,7 +245,7 @@ class ServerLink(Link):
         raise telling
 
 
-@attrs.frozen
+@frozen
 class Target:
     """One model of a link's server, for calls that a client has written itself. It speaks OpenAI's protocol."""
 

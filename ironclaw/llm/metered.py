@@ -20,6 +20,7 @@ from ironclaw.llm.provider import Provider
 from ironclaw.usage.budgets import Budgets, Reservation
 from ironclaw.usage.ledger import Ledger
 from ironclaw.usage.store import PricedBy, UsageRecord
+from ironclaw.values import define, frozen
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ def is_local(seller: Seller) -> bool:
     return seller.name == "builtin" or bool(getattr(seller, "local", False))
 
 
-@attrs.frozen
+@frozen
 class Meter:
     """What all metered calls of one gateway share. *allow_unpriced*: a budget lets calls of unknown price pass."""
 
@@ -139,7 +140,7 @@ class MeteredProvider:
             self.model = self._provider.model  # some know it only after a call
 
 
-@attrs.define
+@define
 class MeteredCall:
     """A call that runs. Everything here is done at once, so that a stop at any point leaves true sums.
 

@@ -5,10 +5,12 @@ from typing import Any, Literal
 
 import attrs
 
+from ironclaw.values import frozen
+
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 
 
-@attrs.frozen
+@frozen
 class ToolCall:
     """A call that a model asks for. *arguments* is the JSON text as the model wrote it."""
 
@@ -17,7 +19,7 @@ class ToolCall:
     arguments: str
 
 
-@attrs.frozen
+@frozen
 class ModelMessage:
     """One message of the conversation, in the shape that all chat models share.
 
@@ -32,7 +34,7 @@ class ModelMessage:
     pictures: tuple[str, ...] = attrs.field(default=(), repr=False)
 
 
-@attrs.frozen
+@frozen
 class ToolSpec:
     """A tool as a model sees it; *parameters* is JSON Schema."""
 
@@ -41,7 +43,7 @@ class ToolSpec:
     parameters: Mapping[str, Any]
 
 
-@attrs.frozen
+@frozen
 class ModelRequest:
     """One call of a model.
 
@@ -55,7 +57,7 @@ class ModelRequest:
     options: Mapping[str, Any] = attrs.field(factory=dict)
 
 
-@attrs.frozen
+@frozen
 class Abilities:
     """What a model can do. *context_tokens* None: not known. *tools*: whether it can call tools; None: not known."""
 
@@ -63,7 +65,7 @@ class Abilities:
     tools: bool | None = None
 
 
-@attrs.frozen
+@frozen
 class Usage:
     """Tokens of one or more calls, and their price in US dollars (None: not known).
 
@@ -97,21 +99,21 @@ NOTHING_USED = Usage(cost_usd=0.0)
 """What sums begin with."""
 
 
-@attrs.frozen
+@frozen
 class TextDelta:
     """Some more of the answer's text."""
 
     text: str
 
 
-@attrs.frozen
+@frozen
 class ReasoningDelta:
     """Some more of what the model thinks aloud, where it shows it."""
 
     text: str
 
 
-@attrs.frozen
+@frozen
 class ToolCallDelta:
     """A whole call, or one more piece of one: *index* says which; name and id come with its first piece."""
 
@@ -121,14 +123,14 @@ class ToolCallDelta:
     name: str | None = None
 
 
-@attrs.frozen
+@frozen
 class Waiting:
     """Nothing of the reply yet, and why: the server loads the model, say. *text* is for people."""
 
     text: str
 
 
-@attrs.frozen
+@frozen
 class Finished:
     """The end of a reply; without it a reply counts as cut off."""
 

@@ -19,6 +19,7 @@ from ironclaw.llm.models import Abilities, ModelMessage, ModelRequest, Waiting
 from ironclaw.llm.reach import Reached, look, refuse_name
 from ironclaw.llm.servers import Dialer
 from ironclaw.llm.transport import proxy_for
+from ironclaw.values import frozen
 
 _REACH = 3.0  # seconds in which a port answers, if it ever does
 # The limit leaves room for models that think first; reading ends at their first word.
@@ -26,7 +27,7 @@ _PROOF = ModelRequest((ModelMessage("user", "Reply with the word OK."),), max_ou
 _SHOWN = 8
 
 
-@attrs.frozen
+@frozen
 class Proven:
     """A model that has answered. *models* are all that its server has; *reply_ms* is how long its first word took."""
 
@@ -37,7 +38,7 @@ class Proven:
     reply_ms: int
 
 
-@attrs.frozen
+@frozen
 class Server:
     """A server that was found, and its models."""
 

@@ -8,15 +8,14 @@ import asyncio
 import ipaddress
 import socket
 
-import attrs
-
 from ironclaw.egress import is_metadata
 from ironclaw.errors import Invalid, ProviderError
+from ironclaw.values import frozen
 
 _METADATA_NAMES = frozenset({"metadata", "metadata.google.internal", "metadata.goog", "instance-data"})
 
 
-@attrs.frozen
+@frozen
 class Reached:
     """A host that was looked at: its *open* ports and those that it *closed* at once; the others stayed silent."""
 

@@ -4,10 +4,9 @@ import re
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
-import attrs
-
 from ironclaw.codec import now
 from ironclaw.llm.chunks import mapping, parse, text
+from ironclaw.values import frozen
 
 Meaning = Literal["key", "credit", "rate", "overflow", "model", "page", "server", "request"]
 
@@ -43,7 +42,7 @@ _MODEL = re.compile(
 _LONGEST = 64 * 1024  # characters of a message that are looked at
 
 
-@attrs.frozen
+@frozen
 class Refusal:
     """An error answer. *status* is the HTTP status, or what the error calls its own; *message* is the server's text."""
 

@@ -13,6 +13,7 @@ from ironclaw.llm.estimates import bytes_of_delta, likely_tokens
 from ironclaw.llm.failures import Failures
 from ironclaw.llm.models import Delta, Finished, ToolCallDelta, Usage
 from ironclaw.llm.transport import ModelStream
+from ironclaw.values import define
 
 Reason = Literal["stop", "length", "tool_calls", "content_filter"]
 
@@ -29,7 +30,7 @@ def patience(endpoint: Endpoint, timeouts: Timeouts) -> Timeouts:
     return attrs.evolve(timeouts, first_token=max(timeouts.first_token, _FIRST_TOKEN_LOCAL))
 
 
-@attrs.define
+@define
 class Counted:
     """What the server says that it used. None: it did not say, or what it said can't be true.
 
@@ -63,13 +64,13 @@ def _larger(one: int | None, other: int | None) -> int | None:
     return other if one is None else max(one, other or 0)
 
 
-@attrs.define
+@define
 class _Call:
     call_id: str = ""
     name: str = ""
 
 
-@attrs.define
+@define
 class Calls:
     """Which call a piece belongs to. Some servers give no index, some the same to all, some repeat the name."""
 

@@ -10,9 +10,10 @@ from ironclaw.llm.models import Abilities
 from ironclaw.llm.provider import Provider
 from ironclaw.llm.transport import ModelHTTP
 from ironclaw.settings import Settings
+from ironclaw.values import frozen
 
 
-@attrs.frozen
+@frozen
 class Dialer:
     """Speaks with any endpoint. *context_tokens* is what the settings say of every model, 0 for nothing."""
 

@@ -6,6 +6,7 @@ import attrs
 
 from ironclaw.database import Migration
 from ironclaw.llm.endpoint import Endpoint, Kind
+from ironclaw.values import frozen
 
 SECRET = "model"  # noqa: S105 - the name under which the secret box has the key
 
@@ -27,7 +28,7 @@ MIGRATIONS = (
 )
 
 
-@attrs.frozen
+@frozen
 class StoredConnection:
     """Where the model is, without its key. *model* None: the server's first."""
 

@@ -23,6 +23,7 @@ from ironclaw.llm.failures import Failures
 from ironclaw.llm.lines import LineSplitter, LineTooLong
 from ironclaw.llm.refusals import read_answer
 from ironclaw.llm.wire import Answer, Wire
+from ironclaw.values import frozen
 from ironclaw.version import __version__
 
 log = logging.getLogger(__name__)
@@ -134,7 +135,7 @@ class ModelStream:
         self._response.release()
 
 
-@attrs.frozen
+@frozen
 class _Request:
     """What is sent, and the words for its failures. *body* None makes it a GET."""
 
@@ -144,7 +145,7 @@ class _Request:
     failures: Failures
 
 
-@attrs.frozen
+@frozen
 class _Failed:
     """A try that came to nothing; *passing*: it may go better next time."""
 

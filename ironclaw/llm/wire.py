@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import aiohttp
-import attrs
 from aiohttp import http
 from yarl import URL
+
+from ironclaw.values import frozen
 
 _LARGE = 1 << 16  # bytes of a body that are not copied behind the head
 _MOST_PLACES = 64
@@ -33,7 +34,7 @@ class Answer:
         self._connection.release()
 
 
-@attrs.frozen
+@frozen
 class _Place:
     """What a URL means: the connections that lead there (a request that is never sent stands for them), and the path."""
 

@@ -16,6 +16,7 @@ import attrs
 from ironclaw import codec
 from ironclaw.levels import level_of
 from ironclaw.redact import printable, redact
+from ironclaw.values import frozen
 
 _MOST_TEXT = 8_000  # characters of a message or a traceback that are kept
 _MOST_READ = 64_000  # no more is searched for secrets; what is kept is far from its end
@@ -26,7 +27,7 @@ ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 _ids = itertools.count(int(time.time() * 1000))
 
 
-@attrs.frozen(kw_only=True, eq=False)
+@frozen(kw_only=True, eq=False)
 class LogLine:
     """A finished line: nothing in it is secret, and all of it can be printed.
 

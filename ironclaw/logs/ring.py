@@ -17,6 +17,7 @@ import attrs
 
 from ironclaw.levels import TRACE
 from ironclaw.logs.lines import LogLine, own_line
+from ironclaw.values import frozen
 
 MOST_LINES = 2_000
 _MOST_GRAVE = 500
@@ -24,7 +25,7 @@ _MOST_BYTES = 1 << 20
 Frames = Callable[[Sequence[LogLine]], bytes]
 
 
-@attrs.frozen
+@frozen
 class Wanted:
     """Which lines: from the level *number* on, of *logger* and those below it, with *query* somewhere, in any case."""
 

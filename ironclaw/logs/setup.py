@@ -8,13 +8,12 @@ import contextlib
 import logging
 from collections.abc import Iterator
 
-import attrs
-
 from ironclaw.levels import LEVELS, TRACE, level_of
 from ironclaw.logs.ring import LogRing
 from ironclaw.logs.sinks import RENDER, FileSink, Sink, Stderr
 from ironclaw.logs.writer import LogWriter
 from ironclaw.settings import Settings
+from ironclaw.values import frozen
 
 _OURS = logging.getLogger("ironclaw")
 
@@ -51,7 +50,7 @@ class _Process:
 _process = _Process()
 
 
-@attrs.frozen
+@frozen
 class LogState:
     """How the log is: lines that wait, lines that were dropped, and what is wrong with it, if anything."""
 

@@ -17,6 +17,7 @@ from ironclaw.logs.lines import ExcInfo, LogLine, line_of, message_of, own_line
 from ironclaw.logs.repeats import Repeats
 from ironclaw.logs.ring import LogRing
 from ironclaw.logs.sinks import Sink
+from ironclaw.values import frozen
 
 _MOST_WAITING = 10_000
 _FOR_GRAVE = 1_000  # of these, kept for warnings and errors
@@ -44,7 +45,7 @@ class within:  # noqa: N801 - it reads as a function, and as a class costs a req
         _current.reset(self._token)
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class _Record:
     """What is kept of a record until its lines are made; *lines* are those of a record that holds several."""
 

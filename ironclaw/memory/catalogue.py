@@ -11,19 +11,18 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import attrs
-
 from ironclaw import beneath, files
 from ironclaw.errors import Invalid, IronclawError, Unavailable
 from ironclaw.memory.notes import MAX_NOTE
 from ironclaw.memory.paths import checked_path, is_note, join
+from ironclaw.values import frozen
 
 log = logging.getLogger(__name__)
 
 _RACY = 100_000_000  # nanoseconds in which a file may change twice and keep its times
 
 
-@attrs.frozen
+@frozen
 class NoteText:
     """A note as it was read: *modified* in nanoseconds, and its `stamp` then."""
 

@@ -21,12 +21,11 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
 
-import attrs
-
 from ironclaw.home import write_private
 from ironclaw.memory import catalogue
 from ironclaw.memory.matching import headings, may_have_todo
 from ironclaw.memory.query import Query, Term, fold, signs_of, words_of
+from ironclaw.values import frozen
 
 TODO = 'signs : "todo"'
 """What finds the notes that may have an open to-do."""
@@ -49,7 +48,7 @@ Row = tuple[int, str, int]
 """A note that may match: its row, its path, and when it was changed (nanoseconds)."""
 
 
-@attrs.frozen
+@frozen
 class Document:
     """A note to be indexed; *text* is None where it can't be read."""
 

@@ -14,14 +14,13 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-import attrs
-
 from ironclaw.errors import IronclawError
 from ironclaw.memory import catalogue
 from ironclaw.memory import index as index_files
 from ironclaw.memory.catalogue import Catalogue
 from ironclaw.memory.index import Document, Index
 from ironclaw.memory.watch import Watcher
+from ironclaw.values import frozen
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +37,7 @@ class _Lost(Exception):  # noqa: N818
     """The index can't be used any more; the text says why."""
 
 
-@attrs.frozen
+@frozen
 class Fresh:
     """The index for one search, and the paths that it must not be asked about (notes, or folders with all in them)."""
 

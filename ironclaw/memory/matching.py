@@ -3,10 +3,9 @@
 import re
 from collections.abc import Sequence
 
-import attrs
-
 from ironclaw.memory.edits import split_lines
 from ironclaw.memory.query import Query, fold
+from ironclaw.values import frozen
 
 MAX_SNIPPET = 300
 MAX_PER_NOTE = 5
@@ -17,7 +16,7 @@ _MARK = re.compile(r"\n {0,3}(?:(?P<fence>```|~~~)|#{1,6}[ \t]+(?P<heading>[^\n]
 _TODO = re.compile(r"\s*[-*+] \[ \]|(?!\s*[-*+] \[[xX]\]).*\bTODO\b")
 
 
-@attrs.frozen
+@frozen
 class Hit:
     """A matching line: 1-based *line*, its text as *snippet*, the heading above it, and the lines around it."""
 

@@ -11,12 +11,11 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TypeVar
 
-import attrs
-
 from ironclaw import files
 from ironclaw.errors import IronclawError
 from ironclaw.memory.paths import checked_folder, checked_path, is_note, join, problem_of
 from ironclaw.memory.versions import etag_of, text_of
+from ironclaw.values import frozen
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +27,7 @@ _BLOCK = 1 << 20
 T = TypeVar("T")
 
 
-@attrs.frozen
+@frozen
 class NoteInfo:
     """A file of the workspace: *size* in bytes, *modified* in UTC."""
 
@@ -38,7 +37,7 @@ class NoteInfo:
     modified: datetime
 
 
-@attrs.frozen
+@frozen
 class Note:
     """A file with its text. *etag* tells its content from any other."""
 
@@ -49,7 +48,7 @@ class Note:
     etag: str
 
 
-@attrs.frozen
+@frozen
 class Listing:
     """What is in one folder, by name, or below it, by path; *after* is where the next page begins."""
 
@@ -58,7 +57,7 @@ class Listing:
     after: str | None = None
 
 
-@attrs.frozen
+@frozen
 class OpenFile:
     """A file that is open for reading."""
 

@@ -6,6 +6,7 @@ import unicodedata
 import attrs
 
 from ironclaw.errors import Invalid
+from ironclaw.values import frozen
 
 MAX_QUERY = 1000
 
@@ -18,7 +19,7 @@ _NO_SIGNS = bytes(code for code in range(128) if chr(code).isalnum() or chr(code
 _GAP = r"[^\w\n]"  # between the words of a phrase; a phrase never goes over the end of a line
 
 
-@attrs.frozen
+@frozen
 class Term:
     """Words that stand next to each other; the last may go on, unless *whole*."""
 
@@ -32,7 +33,7 @@ class Term:
         return re.compile(r"(?<![^\W_])" + f"(?:{_GAP}|_)+".join(map(re.escape, self.words)) + end)
 
 
-@attrs.frozen
+@frozen
 class Query:
     """What a line must hold: all *terms*; *phrase* is all of it in one piece.
 

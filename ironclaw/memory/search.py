@@ -16,8 +16,6 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import attrs
-
 from ironclaw.memory import catalogue
 from ironclaw.memory.catalogue import NoteText
 from ironclaw.memory.index import TODO, Row
@@ -25,6 +23,7 @@ from ironclaw.memory.keeper import Fresh, Keeper
 from ironclaw.memory.matching import MAX_CONTEXT, MAX_PER_NOTE, MAX_SNIPPET, Hit, Ranked, find, find_todos
 from ironclaw.memory.paths import checked_folder
 from ironclaw.memory.query import parse
+from ironclaw.values import frozen
 
 __all__ = ["MAX_PER_NOTE", "MAX_SNIPPET", "Hit", "Results", "Search"]
 
@@ -33,7 +32,7 @@ _NICE = 5
 _MOST = 1000
 
 
-@attrs.frozen
+@frozen
 class Results:
     """The best hits first; *notes* is how many notes were searched, *truncated* whether more lines match."""
 

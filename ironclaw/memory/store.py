@@ -7,6 +7,7 @@ import attrs
 
 from ironclaw.database import Migration
 from ironclaw.errors import NotFound
+from ironclaw.values import frozen
 
 MIGRATIONS = (
     Migration(
@@ -43,7 +44,7 @@ _SHOWN = "id, path, change, author, created_at, size, etag, content IS NOT NULL 
 _PRUNED_AT_ONCE = 16
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Version:
     """A file as it was at some time: *change* says how it came to be so, and by whom.
 
@@ -63,7 +64,7 @@ class Version:
     message_id: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class NewVersion:
     """A version to be kept; *content* is compressed, None where it is not kept."""
 
@@ -78,7 +79,7 @@ class NewVersion:
     message_id: str | None = None
 
 
-@attrs.frozen
+@frozen
 class Limits:
     """How much is kept: versions of one path, bytes in all, and from which moment on."""
 

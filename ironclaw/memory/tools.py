@@ -7,8 +7,6 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-import attrs
-
 from ironclaw import codec
 from ironclaw.errors import Invalid
 from ironclaw.memory.edits import split_lines, ticked
@@ -18,6 +16,7 @@ from ironclaw.memory.query import fold, parse
 from ironclaw.memory.search import Hit, Results, Search
 from ironclaw.memory.workspace import Workspace
 from ironclaw.tools import Approval, Risk, Tool, ToolContext, ToolResult, make_tool
+from ironclaw.values import frozen
 
 MAX_HITS = 100
 MAX_LINES = 400
@@ -51,7 +50,7 @@ def _path_of(arguments: Mapping[str, Any]) -> str:
     return _one_line(str(arguments.get("path") or "today's note"))
 
 
-@attrs.frozen
+@frozen
 class _Calls:
     """The functions behind the tools; their docstrings are what a model reads."""
 

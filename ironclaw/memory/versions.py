@@ -21,6 +21,7 @@ from ironclaw.errors import Invalid, NotFound, TooLarge
 from ironclaw.memory import store
 from ironclaw.memory.store import Limits, NewVersion, Version
 from ironclaw.tools import ToolContext
+from ironclaw.values import frozen
 
 Author = Literal["person", "agent", "outside"]
 
@@ -35,7 +36,7 @@ _MAX_DIFF_LINES = 50_000
 _MAX_CHANGED_LINES = 2000
 
 
-@attrs.frozen
+@frozen
 class State:
     """What a file holds: its *etag* (None: there is no such file), *size*, and *data*, None where it is not at hand."""
 
@@ -57,7 +58,7 @@ def etag_of(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:32]
 
 
-@attrs.frozen
+@frozen
 class Origin:
     """Who made a change, and in which turn."""
 
@@ -68,7 +69,7 @@ class Origin:
 OUTSIDE = Origin("outside")
 
 
-@attrs.frozen
+@frozen
 class Content:
     """A version and what the file held then; *data* is None where it was gone, or where the content was not kept."""
 

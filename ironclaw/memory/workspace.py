@@ -20,6 +20,7 @@ from ironclaw.memory.paths import checked_path, is_note
 from ironclaw.memory.store import Version
 from ironclaw.memory.versions import ABSENT, Content, Origin, State, Versions, text_of
 from ironclaw.tools import ToolContext
+from ironclaw.values import frozen
 
 __all__ = ["MAX_NOTE", "Listing", "Note", "NoteInfo", "Workspace", "is_note", "split_lines"]
 
@@ -34,7 +35,7 @@ ANY: frozenset[str] = frozenset()
 _ATTEMPTS = 5
 
 
-@attrs.frozen
+@frozen
 class Saved:
     """A file after a change: *etag* is None when it is gone; *line* is where what was added begins."""
 
@@ -46,7 +47,7 @@ class Saved:
     line: int | None = None
 
 
-@attrs.frozen
+@frozen
 class Undone:
     """What undoing a turn did: files put back, and files left alone because they were changed since."""
 
@@ -54,7 +55,7 @@ class Undone:
     left: list[str]
 
 
-@attrs.frozen
+@frozen
 class _Plan:
     """What a file is to hold, and how that is done while its mark is the one that was read."""
 
@@ -63,7 +64,7 @@ class _Plan:
     line: int | None = None
 
 
-@attrs.frozen
+@frozen
 class _Change:
     path: str
     plan: Callable[[State], _Plan]

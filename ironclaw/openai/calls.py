@@ -10,6 +10,7 @@ from ironclaw import codec
 from ironclaw.errors import BadRequest, Invalid
 from ironclaw.llm.chunks import count, mapping
 from ironclaw.llm.estimates import PICTURE
+from ironclaw.values import frozen
 
 _LONGEST_MODEL = 500
 _DEEPEST = 200  # objects and lists in each other, of which JSON is written up to 254
@@ -29,7 +30,7 @@ _OPTIONS = (
 )
 
 
-@attrs.frozen
+@frozen
 class Writing:
     """How a client wants the replies of a model: OpenAI's *options*, and at most so many tokens."""
 
@@ -37,7 +38,7 @@ class Writing:
     most_output: int | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Call:
     """One call: the client's own bytes, and what they say."""
 

@@ -2,13 +2,13 @@
 
 import functools
 
-import attrs
 import orjson
 
 from ironclaw import errors
 from ironclaw.errors import IronclawError, ProviderError
 from ironclaw.llm.chunks import mapping, parse, text
 from ironclaw.redact import redact
+from ironclaw.values import frozen
 
 _LONGEST = 4000  # characters of what a provider says
 _TYPES = {
@@ -43,7 +43,7 @@ _OF_PROVIDER: dict[str, tuple[int, str]] = {
 }
 
 
-@attrs.frozen
+@frozen
 class OpenAIError:
     """One error. *param* names the field that is to blame; *code* is for programs."""
 

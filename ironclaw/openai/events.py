@@ -13,6 +13,7 @@ from ironclaw.errors import ProviderError
 from ironclaw.llm.chunks import count, dollars, items, mapping, text
 from ironclaw.llm.failures import Failures
 from ironclaw.llm.models import Usage
+from ironclaw.values import define
 
 LONGEST_LINE = 32 * 1024 * 1024  # bytes: a picture may come in one
 DONE = b"data: [DONE]\n\n"
@@ -20,7 +21,7 @@ _GOES_ON = b'"finish_reason":null'
 _PIECE = 1024  # bytes that are looked at together, once it is known how an event of the stream looks
 
 
-@attrs.define
+@define
 class EventFilter:
     """Takes a stream's bytes, gives the bytes for the client, and knows what they said.
 

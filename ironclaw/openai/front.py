@@ -4,12 +4,11 @@ import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import attrs
-
 from ironclaw.agents import Agents
 from ironclaw.chat.service import ChatService
 from ironclaw.database import Database
 from ironclaw.hub import Hub
+from ironclaw.values import define
 
 if TYPE_CHECKING:
     from ironclaw.openai.completions import Completions
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from ironclaw.openai.responses import Responses
 
 
-@attrs.define(slots=False, eq=False)
+@define(slots=False, eq=False)
 class OpenAIFront:
     """The parts behind `/v1`. *aliases* are models that stand in for other names."""
 

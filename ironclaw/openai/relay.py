@@ -8,7 +8,6 @@ import contextlib
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
-import attrs
 import orjson
 
 from ironclaw.errors import ProviderError
@@ -24,6 +23,7 @@ from ironclaw.openai.calls import Call
 from ironclaw.openai.errors import error_event
 from ironclaw.openai.events import EventFilter, read_usage, size_of, usage_form
 from ironclaw.openai.names import Names, answered_by
+from ironclaw.values import define, frozen
 
 _MOST_REPLY = 64 * 1024 * 1024
 _AFTER_THE_END = 1.0  # seconds in which a server may end its answer after [DONE]
@@ -31,7 +31,7 @@ _SCOPE = ("v1", None)
 _UNKNOWN = Usage(cost_usd=None)
 
 
-@attrs.frozen
+@frozen
 class Answer:
     """A reply that began well: its *body*, or the pieces of an event stream, which must be read or closed."""
 
@@ -107,7 +107,7 @@ class Relay:
         return await target.post(path, call.sent_as(target.model, usage=False, more=more)), False
 
 
-@attrs.define
+@define
 class _Whole:
     """A call that was answered in one piece."""
 

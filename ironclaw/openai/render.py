@@ -16,9 +16,10 @@ from ironclaw.errors import IronclawError, ProviderError
 from ironclaw.llm.models import Delta, Finished, ReasoningDelta, TextDelta, ToolCallDelta, Usage, Waiting
 from ironclaw.openai.errors import error_event
 from ironclaw.openai.events import DONE, usage_form
+from ironclaw.values import define, frozen
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Shape:
     """What is the same in all of one reply. *model* is the name that the client sees, *fingerprint* who it really is."""
 
@@ -90,7 +91,7 @@ def _completion(shape: Shape, text: str, thoughts: str, calls: list[dict[str, An
     return orjson.dumps({**shape.base("chat.completion"), "choices": [choice], "usage": usage_form(end.usage)})
 
 
-@attrs.define
+@define
 class _WholeCalls:
     """Tool calls, put together from their pieces. A name that is given again is longer by then."""
 

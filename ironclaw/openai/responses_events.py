@@ -13,6 +13,7 @@ import attrs
 from ironclaw.errors import IronclawError
 from ironclaw.llm.models import Delta, Finished, ReasoningDelta, TextDelta, ToolCallDelta, Usage, Waiting
 from ironclaw.openai.errors import error_of
+from ironclaw.values import define
 
 Event = dict[str, Any]
 
@@ -43,7 +44,7 @@ def new_response_id() -> str:
     return f"resp_{uuid.uuid4().hex}"
 
 
-@attrs.define
+@define
 class _Item:
     """One item of the output that is not complete yet. *text* are the pieces of its text or arguments."""
 

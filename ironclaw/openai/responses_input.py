@@ -12,6 +12,7 @@ import orjson
 from ironclaw.errors import Invalid
 from ironclaw.llm.chunks import mapping, text
 from ironclaw.openai.calls import Call, parse_call, read_object
+from ironclaw.values import frozen
 
 Message = dict[str, Any]
 
@@ -24,7 +25,7 @@ _ELSEWHERE = {
 }
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Asked:
     """A request: its *fields*, and what it adds to the conversation as messages of a chat completion."""
 

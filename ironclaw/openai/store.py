@@ -7,9 +7,8 @@ as a use of all before it too, so that those never go first.
 import sqlite3
 from collections.abc import Callable
 
-import attrs
-
 from ironclaw.database import Migration
+from ironclaw.values import frozen
 
 MIGRATIONS = (
     Migration(
@@ -40,7 +39,7 @@ _CHAIN = """
 """
 
 
-@attrs.frozen
+@frozen
 class Bounds:
     """How many are kept, their bytes together, and for how many seconds after the last use."""
 
@@ -49,7 +48,7 @@ class Bounds:
     seconds: int = 30 * 24 * 3600
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class StoredResponse:
     """One response as JSON: *messages* that it added to the conversation, and the object that the client got."""
 

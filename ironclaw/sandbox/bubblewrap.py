@@ -15,12 +15,11 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-import attrs
-
 from ironclaw.errors import Unavailable
 from ironclaw.sandbox import folders, seccomp, tree
 from ironclaw.sandbox.process import HostProcess
 from ironclaw.sandbox.protocol import HOME, Limits, Program, SandboxUnavailable
+from ironclaw.values import frozen
 
 _LAUNCHER = Path(__file__).with_name("launcher.py")
 # No system gives numbers of this range to anybody (systemd's "Users, Groups, UIDs and GIDs").
@@ -47,7 +46,7 @@ _FOR_NETWORK = (
 _INSTALL = "Install bubblewrap (Debian: apt install bubblewrap)"
 
 
-@attrs.frozen
+@frozen
 class Bwrap:
     """The program itself. *copies* are what of it another user could not read at its place: (file, name in the stage)."""
 

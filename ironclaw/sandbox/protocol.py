@@ -6,9 +6,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, Protocol
 
-import attrs
-
 from ironclaw.errors import Unavailable
+from ironclaw.values import frozen
 
 Excess = Literal["memory", "processes", "cpu_time", "disk"]
 """Which limit was passed."""
@@ -25,7 +24,7 @@ class SandboxUnavailable(Unavailable):
     code = "sandbox_unavailable"
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Limits:
     """What all processes of a program may use together; *file_mb* is the most for one file. MB are 2**20 bytes."""
 
@@ -36,7 +35,7 @@ class Limits:
     disk_mb: int
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Program:
     """What is to run: *argv*, looked up in the sandbox's own PATH, with *folder* as its home and current folder.
 
@@ -62,7 +61,7 @@ class Program:
         return {"PATH": PATH, "HOME": HOME, "LANG": "C.UTF-8", "TMPDIR": "/tmp", **self.env}  # noqa: S108 - its own
 
 
-@attrs.frozen
+@frozen
 class Measure:
     """What a program uses now. *processes* counts threads, too; *disk* is in bytes, its deleted but open files included."""
 

@@ -8,14 +8,14 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import attrs
+from ironclaw.values import frozen
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _SHARED_WORTH_A_LOOK = 16 << 20
 _GONE = (FileNotFoundError, ProcessLookupError, PermissionError)
 
 
-@attrs.frozen
+@frozen
 class TreeUse:
     """Threads, bytes of memory, seconds of processor time, and bytes of files that are deleted but still open."""
 

@@ -6,9 +6,8 @@ import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-import attrs
-
 from ironclaw.sandbox.protocol import Confined, Excess, Measure
+from ironclaw.values import define
 
 log = logging.getLogger(__name__)
 
@@ -16,7 +15,7 @@ _EVERY = 0.25
 _PAUSES = 1  # a look that takes long is followed by a pause of as many times what it took too long
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Watched:
     """A program that is looked at. *excess* says which limit ended it, *measure* is what was seen last."""
 

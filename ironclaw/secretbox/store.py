@@ -2,9 +2,8 @@
 
 import sqlite3
 
-import attrs
-
 from ironclaw.database import Migration
+from ironclaw.values import frozen
 
 MIGRATIONS = (
     Migration(
@@ -21,7 +20,7 @@ MIGRATIONS = (
 )
 
 
-@attrs.frozen
+@frozen
 class SealedSecret:
     """One encrypted secret and the origin that it was put for."""
 

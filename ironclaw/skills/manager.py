@@ -31,12 +31,13 @@ from ironclaw.skills.models import (
 from ironclaw.skills.shelf import Entry, Look, Shelf
 from ironclaw.skills.sources import Fetched, Wanted
 from ironclaw.skills.store import Record
+from ironclaw.values import frozen
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
-@attrs.frozen
+@frozen
 class Found:
     """What a search found, and why the index could not be asked, where that is so."""
 

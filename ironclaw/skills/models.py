@@ -6,6 +6,8 @@ from typing import Literal
 
 import attrs
 
+from ironclaw.values import frozen
+
 Source = Literal["builtin", "own", "installed", "remote"]
 Trust = Literal["trusted", "untrusted"]
 State = Literal["available", "enabled", "disabled", "changed", "broken"]
@@ -21,7 +23,7 @@ MOST_DEPTH = 8
 MOST_ARCHIVE = 10 * 1024 * 1024
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Document:
     """What a SKILL.md says. *keywords* are words of messages that it fits; *allowed_tools* are asked for, not given."""
 
@@ -34,7 +36,7 @@ class Document:
     instructions: str = attrs.field(repr=False)
 
 
-@attrs.frozen
+@frozen
 class Package:
     """A whole skill in memory: its files by path, and what its SKILL.md says."""
 
@@ -59,7 +61,7 @@ def hash_of(files: Mapping[str, bytes]) -> str:
     return f"sha256:{total.hexdigest()}"
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Finding:
     """Something in a file that a person should look at; *line* counts from 1, and is null for a whole file."""
 
@@ -71,7 +73,7 @@ class Finding:
     excerpt: str = ""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class SkillItem:
     """A skill as lists show it.
 
@@ -99,7 +101,7 @@ class SkillItem:
     findings: list[Finding] | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class SkillFile:
     """One file of a skill; *size* in bytes, *content* where it is text."""
 
@@ -108,7 +110,7 @@ class SkillFile:
     content: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class SkillDetail:
     """A skill to look at: *content* is its SKILL.md as it stands, *instructions* what the agent reads of it.
 
@@ -123,7 +125,7 @@ class SkillDetail:
     replaces: str | None = None
 
 
-@attrs.frozen
+@frozen
 class Problem:
     """A folder that is no usable skill, and why."""
 

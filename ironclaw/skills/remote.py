@@ -18,7 +18,6 @@ import time
 from collections.abc import Callable, Collection
 from typing import Any
 
-import attrs
 from yarl import URL
 
 from ironclaw import codec
@@ -27,6 +26,7 @@ from ironclaw.errors import Forbidden, Invalid, IronclawError, TooLarge, Unavail
 from ironclaw.redact import printable
 from ironclaw.skills import names
 from ironclaw.skills.models import MOST_ARCHIVE
+from ironclaw.values import frozen
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MOST_DESCRIPTION = 1024
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class RemoteSkill:
     """One entry of the index; *sha256* is of the file at *url*."""
 

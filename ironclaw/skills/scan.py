@@ -9,10 +9,9 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-import attrs
-
 from ironclaw.redact import printable
 from ironclaw.skills.models import Finding, Severity
+from ironclaw.values import frozen
 
 MOST_FINDINGS = 100
 _MOST_OF_A_KIND = 5  # in one file
@@ -29,7 +28,7 @@ _RUN = rf"{_WITH}(?:[\w./~-]{{0,60}}/)?{_SHELL}"
 _URL_END = r"""[^\s"'<>)\]]{0,200}"""
 
 
-@attrs.frozen
+@frozen
 class _Rule:
     severity: Severity
     kind: str

@@ -7,20 +7,19 @@ has changed.
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import attrs
-
 from ironclaw.errors import IronclawError
 from ironclaw.redact import printable
 from ironclaw.skills import folder, names
 from ironclaw.skills.models import Finding, Package, Problem, SkillItem, Source, State, Tools, Trust
 from ironclaw.skills.store import Record
+from ironclaw.values import frozen
 
 BUILTIN = Path(__file__).parent / "builtin"
 INSTALLED = ".installed"
 REMOVED = ".removed"
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Entry:
     """One skill. *package* None: it can't be read, and *problem* says why. *record* None: nothing was ever said of it."""
 
@@ -85,7 +84,7 @@ class Entry:
         )
 
 
-@attrs.frozen
+@frozen
 class Look:
     """All skills by name, and the folders that are none."""
 

@@ -3,15 +3,14 @@
 import asyncio
 from collections.abc import Callable
 
-import attrs
-
 from ironclaw.egress import Egress
 from ironclaw.errors import Forbidden, Invalid, NotFound
 from ironclaw.skills import document, names, remote
 from ironclaw.skills.models import MAIN, Package
+from ironclaw.values import frozen
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Wanted:
     """What to install or look at: a *name* that is known here or in the index, or one of the others.
 
@@ -34,7 +33,7 @@ class Wanted:
         return [name for name in ("url", "archive", "content") if getattr(self, name) is not None]
 
 
-@attrs.frozen
+@frozen
 class Fetched:
     """A package from elsewhere, and where it came from."""
 

@@ -7,6 +7,7 @@ import attrs
 
 from ironclaw.database import Migration
 from ironclaw.skills.models import Source, Tools
+from ironclaw.values import frozen
 
 MIGRATIONS = (
     Migration(
@@ -29,7 +30,7 @@ MIGRATIONS = (
 )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Record:
     """What is kept of a skill. *hash* is that of what was looked at; *changed*: something else was found since."""
 

@@ -2,14 +2,13 @@
 
 from typing import Annotated
 
-import attrs
-
 from ironclaw.errors import Invalid, NotFound
 from ironclaw.redact import printable
 from ironclaw.skills.manager import SkillManager
 from ironclaw.skills.models import MAIN, Package
 from ironclaw.skills.shelf import Entry
 from ironclaw.tools import SkillUse, Tool, ToolContext, ToolResult, make_tool
+from ironclaw.values import frozen
 
 SKILL_READ = "SkillRead"
 BEGINNING = "# Skill "
@@ -29,7 +28,7 @@ def skill_tools(skills: SkillManager) -> tuple[Tool, ...]:
     return (make_tool(_Calls(skills).read, name=SKILL_READ),)
 
 
-@attrs.frozen
+@frozen
 class _Calls:
     skills: SkillManager
 

@@ -15,6 +15,7 @@ from ironclaw.usage import store
 from ironclaw.usage.ledger import Ledger
 from ironclaw.usage.periods import Period, end_of, midnight, start_of
 from ironclaw.usage.store import Caps
+from ironclaw.values import frozen
 
 _WARN_AT = 0.8
 _MOST_USD = 1_000_000
@@ -24,14 +25,14 @@ _RAISE = "Raise it under System, or with PUT /api/budget; it starts anew {when}.
 _WHEN = {"day": "at midnight", "month": "with the next month"}
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class Reservation:
     """What a call that runs may cost, in US dollars."""
 
     amount: float
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class PeriodState:
     """One period, in US dollars: what is spent, what is reserved for calls that run, and when it starts anew."""
 

@@ -1,15 +1,14 @@
 """Calls of models since this process began, summed by provider, model and scope, as plain numbers for the metrics."""
 
-import attrs
-
 from ironclaw.redact import redact
 from ironclaw.usage.store import UsageRecord
+from ironclaw.values import define
 
 _MOST_MODELS = 50
 OTHER = "other"
 
 
-@attrs.define
+@define
 class CallSums:
     """Calls that were counted, those that failed before their first token, and what they used."""
 

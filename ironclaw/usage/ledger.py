@@ -6,8 +6,6 @@ import sqlite3
 from collections.abc import Callable
 from datetime import date, datetime
 
-import attrs
-
 from ironclaw import codec
 from ironclaw.database import Database
 from ironclaw.usage import store
@@ -15,12 +13,13 @@ from ironclaw.usage.calls import CallCounts
 from ironclaw.usage.periods import Period, last_days, local_day, start_of
 from ironclaw.usage.report import UsageReport, report_of
 from ironclaw.usage.store import Totals, UsageRecord, UsageRow
+from ironclaw.values import frozen
 
 _WRITE_EVERY = 0.5
 _MONTH = 31
 
 
-@attrs.frozen
+@frozen
 class _Kept:
     """What earlier processes recorded: all of it summed, and the costs of the last month by day."""
 

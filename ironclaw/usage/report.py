@@ -7,12 +7,13 @@ from typing import Any, TypeVar
 import attrs
 
 from ironclaw.usage.store import UsageRow
+from ironclaw.values import frozen
 
 K = TypeVar("K", bound=Hashable)
 _MOST_THREADS = 200
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class UsageSum:
     """Some calls together. *cached_tokens* are part of the input, *reasoning_tokens* of the output.
 
@@ -31,14 +32,14 @@ class UsageSum:
     estimated_calls: int
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class DayUsage(UsageSum):
     """One day, in the gateway's time zone."""
 
     day: str
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ModelUsage(UsageSum):
     """One model of one provider. *priced_by*: who knew its price, of `provider`, `local` and `prices`."""
 
@@ -47,21 +48,21 @@ class ModelUsage(UsageSum):
     priced_by: list[str]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ThreadUsage(UsageSum):
     """One thread."""
 
     thread_id: str
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ScopeUsage(UsageSum):
     """All calls of one kind of caller, such as `thread`."""
 
     scope: str
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class UsageReport:
     """Usage of some days: in all, by day (each of them), by model, by thread (at most 200) and by scope, the most first."""
 

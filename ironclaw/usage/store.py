@@ -11,6 +11,7 @@ import attrs
 from ironclaw.codec import format_time
 from ironclaw.database import Migration
 from ironclaw.usage.periods import end_of, midnight
+from ironclaw.values import frozen
 
 PricedBy = Literal["provider", "local", "prices"]
 
@@ -58,7 +59,7 @@ MIGRATIONS = (
 )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class UsageRecord:
     """One model call.
 
@@ -79,7 +80,7 @@ class UsageRecord:
     estimated: bool = False
 
 
-@attrs.frozen
+@frozen
 class Totals:
     """Sums over all time. *cost_usd* has the known costs only; *unpriced_tokens* are those without one."""
 
@@ -95,7 +96,7 @@ class Totals:
         return Totals(self.tokens + tokens, self.cost_usd + record.cost_usd, self.unpriced_tokens)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class UsageRow:
     """The calls of one day that one scope made of one model. *cost_usd* sums the known costs; None: none is known."""
 
@@ -115,7 +116,7 @@ class UsageRow:
     estimated_calls: int
 
 
-@attrs.frozen
+@frozen
 class Caps:
     """The most that may be spent in a day and in a month, in US dollars; null for no cap."""
 

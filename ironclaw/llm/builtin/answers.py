@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-import attrs
+from ironclaw.values import frozen
 
 NO_MODEL = "That needs a language model, and none is connected."
 KEY = "That looks like a key; I have not kept it, and nobody else got it. Don't paste keys into the chat."
@@ -68,7 +68,7 @@ def status(text: str) -> str:
     )
 
 
-@attrs.frozen
+@frozen
 class Hit:
     """One line that a search found; *heading* is the one above it."""
 

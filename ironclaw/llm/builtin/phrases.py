@@ -4,9 +4,8 @@ import re
 from datetime import date, timedelta
 from typing import Literal
 
-import attrs
-
 from ironclaw.redact import KEY_REMOVED, redact
+from ironclaw.values import frozen
 
 Kind = Literal[
     "greeting",
@@ -30,7 +29,7 @@ Kind = Literal[
 ]
 
 
-@attrs.frozen
+@frozen
 class Plan:
     """What to do. *text* is what it is about, *place* the note or list it goes to; *days* are those asked for."""
 

@@ -3,10 +3,9 @@
 import re
 from collections.abc import Sequence
 
-import attrs
-
 from ironclaw.llm.builtin import answers
 from ironclaw.llm.builtin.phrases import Plan
+from ironclaw.values import frozen
 
 Call = tuple[str, dict[str, object]]
 _PATH = re.compile(r"\S+\.(?:md|markdown|txt)", re.I)
@@ -14,7 +13,7 @@ _HEADING = re.compile(r"#{1,6}\s+(.*?)\s*#*")
 _LOOKS = 2  # how many tools look before one writes
 
 
-@attrs.frozen
+@frozen
 class _Place:
     """A note, or a section of it."""
 
