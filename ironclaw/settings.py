@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import attrs
-from dotenv import dotenv_values
 
 from ironclaw import setting_values as values
 from ironclaw.errors import ConfigError
@@ -284,6 +283,8 @@ def _read_env(path: Path) -> dict[str, str]:
     try:
         if not path.is_file():
             return {}
+        from dotenv import dotenv_values  # noqa: PLC0415 - where there is no such file, nothing is loaded to read it
+
         found = dotenv_values(path, interpolate=False, encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} can't be read: {error}. Mend the file or move it away.") from None

@@ -6,7 +6,6 @@ set. Where manifests come from is `registry.py`; what becomes of an installed on
 
 import hashlib
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Literal
@@ -158,6 +157,8 @@ class Manifest:
 
 def parse(text: str) -> Manifest:
     """A manifest from TOML. Raises *Invalid* that says what is wrong with it."""
+    import tomllib  # noqa: PLC0415 - a start reads no manifest
+
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

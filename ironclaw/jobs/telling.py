@@ -9,7 +9,6 @@ from ironclaw.events import Event, JobProgress, JobStarted, JobUpdated
 from ironclaw.jobs.links import Links
 from ironclaw.jobs.models import Job
 from ironclaw.jobs.output import Output
-from ironclaw.jobs.text import last_line
 
 _EVERY = 1.0
 
@@ -42,6 +41,8 @@ def updated(job: Job, links: Links) -> JobUpdated:
 
 async def tell_progress(job: Job, output: Output, links: Links, publish: Callable[[Event], object]) -> None:
     """While a job runs: at most once a second, that it has printed more. Ends by being cancelled."""
+    from ironclaw.jobs.text import last_line  # noqa: PLC0415 - a start reads no output
+
     told = 0
     while True:
         await asyncio.sleep(_EVERY)

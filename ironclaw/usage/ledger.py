@@ -5,15 +5,18 @@ import contextlib
 import sqlite3
 from collections.abc import Callable
 from datetime import date, datetime
+from typing import TYPE_CHECKING
 
 from ironclaw import codec
 from ironclaw.database import Database
 from ironclaw.usage import store
 from ironclaw.usage.calls import CallCounts
 from ironclaw.usage.periods import Period, last_days, local_day, start_of
-from ironclaw.usage.report import UsageReport, report_of
 from ironclaw.usage.store import Totals, UsageRecord, UsageRow
 from ironclaw.values import frozen
+
+if TYPE_CHECKING:
+    from ironclaw.usage.report import UsageReport
 
 _WRITE_EVERY = 0.5
 _MONTH = 31
@@ -77,8 +80,10 @@ class Ledger:
         self.counts.record(record)
         self._unwritten.append((now, record))
 
-    async def report(self, days: int) -> UsageReport:
+    async def report(self, days: int) -> "UsageReport":
         """The usage of the last *days* days, today included, with all that was recorded until now."""
+        from ironclaw.usage.report import report_of  # noqa: PLC0415 - a start needs sums only
+
         asked = await self._asked(days)
         return await self._database.read(lambda db: report_of(asked, store.read_rows(db, asked)))
 
