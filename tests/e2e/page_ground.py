@@ -148,5 +148,9 @@ def place(page: Page, name: str) -> Locator:
     return page.get_by_role("navigation", name="Places").get_by_role("link", name=name)
 
 
-def make_thread(gateway: GatewayProcess, title: str) -> str:
-    return str(gateway.request("POST", "/api/chat/threads", {"title": title})[2]["id"])
+def make_thread(gateway: GatewayProcess, title: str, *messages: str) -> str:
+    """A conversation in which *messages* were answered."""
+    thread = str(gateway.request("POST", "/api/chat/threads", {"title": title})[2]["id"])
+    for message in messages:
+        gateway.send(message, wait=True, thread_id=thread)
+    return thread

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from gateway_process import GatewayProcess
+from page_ground import say, sign_in
 from playwright.sync_api import Browser, Page, expect
 
 pytestmark = [pytest.mark.process, pytest.mark.browser]
@@ -36,16 +37,6 @@ def problems(page: Page) -> Iterator[list[str]]:
     yield found
     # The browser itself notes each request that failed; a server that was killed makes some.
     assert [text for text in found if "Failed to load resource" not in text] == []
-
-
-def sign_in(page: Page, gateway: GatewayProcess) -> None:
-    page.goto(f"{gateway.url}/#token={gateway.token}")
-    expect(page.get_by_role("textbox", name="Message")).to_be_focused()
-
-
-def say(page: Page, text: str) -> None:
-    page.get_by_role("textbox", name="Message").fill(text)
-    page.keyboard.press("Enter")
 
 
 def answer(page: Page) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from gateway_process import GatewayProcess
-from page_ground import look_at, say, sign_in  # noqa: F401
+from page_ground import look_at, make_thread, say, sign_in  # noqa: F401
 from page_measure import WIDE_AND_PHONE, Measure
 from playwright.sync_api import Page, expect
 
@@ -40,13 +40,6 @@ def start(gateway_process: Callable[..., GatewayProcess], tmp_path: Path) -> Cal
 @pytest.fixture
 def gateway(start: Callable[..., GatewayProcess]) -> GatewayProcess:
     return start()
-
-
-def make_thread(gateway: GatewayProcess, title: str, *messages: str) -> str:
-    thread = gateway.request("POST", "/api/chat/threads", {"title": title})[2]["id"]
-    for message in messages:
-        gateway.send(message, wait=True, thread_id=thread)
-    return str(thread)
 
 
 def row(page: Page, title: str) -> Any:

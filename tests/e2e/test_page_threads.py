@@ -2,13 +2,14 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from gateway_process import GatewayProcess
 from page_front import Front, run_front  # noqa: F401
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from page_ground import look_at, make_thread, say, sign_in  # noqa: F401
+from playwright.sync_api import Locator, Page, expect
 
 pytestmark = [pytest.mark.process, pytest.mark.browser]
 EVIL = (
@@ -19,45 +20,6 @@ EVIL = (
 @pytest.fixture
 def gateway(gateway_process: Callable[..., GatewayProcess]) -> GatewayProcess:
     return gateway_process(BUILTIN_WORD_DELAY="0").start()
-
-
-@pytest.fixture
-def look(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Opens pages; what the browser complains about fails the test."""
-    contexts: list[BrowserContext] = []
-    problems: list[str] = []
-
-    def open_one(width: int = 1280, height: int = 740) -> Page:
-        context = browser.new_context(viewport={"width": width, "height": height}, has_touch=width < 720)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(10_000)
-        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        return page
-
-    yield open_one
-    for context in contexts:
-        context.close()
-    assert [text for text in problems if "Failed to load resource" not in text] == []
-
-
-def sign_in(page: Page, gateway: GatewayProcess) -> Page:
-    page.goto(f"{gateway.url}/#token={gateway.token}")
-    expect(page.get_by_role("textbox", name="Message")).to_be_focused()
-    return page
-
-
-def say(page: Page, text: str) -> None:
-    page.get_by_role("textbox", name="Message").fill(text)
-    page.keyboard.press("Enter")
-
-
-def make_thread(gateway: GatewayProcess, title: str, *messages: str) -> str:
-    thread = gateway.request("POST", "/api/chat/threads", {"title": title})[2]["id"]
-    for message in messages:
-        gateway.send(message, wait=True, thread_id=thread)
-    return str(thread)
 
 
 def row(page: Page, title: str) -> Locator:
