@@ -3,7 +3,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 4
-BROWSERS ?= 2
 INSTALLED := $(VENV)/.installed
 INSTALLED_FOR_TESTS := $(VENV)/.installed-for-tests
 
@@ -26,7 +25,7 @@ run: $(INSTALLED)
 AGAIN = status=$$?; test $$status -eq 0 || { test $$status -eq 1 && $(BIN)/python -m pytest --last-failed --last-failed-no-failures none; }
 test: $(INSTALLED_FOR_TESTS)
 	$(BIN)/python -m pytest -m "not browser and not alone" -n $(WORKERS) --dist loadfile; $(AGAIN)
-	$(BIN)/python -m pytest -m "browser and not alone" -n $(BROWSERS) --dist loadfile; $(AGAIN)
+	$(BIN)/python -m pytest -m "browser and not alone" -n 2 --dist loadfile; $(AGAIN)
 	$(BIN)/python -m pytest -m alone; $(AGAIN)
 	node --test tests/web/
 

@@ -23,7 +23,8 @@ else:
             if repr and "__repr__" not in kept:
                 made.__repr__ = _repr
             if eq and "__eq__" not in kept:
-                made.__eq__, made.__hash__ = _eq, own_hash
+                made.__eq__ = _eq
+                made.__hash__ = kept.get("__hash__", own_hash)
             return made
 
         return decorate
@@ -42,7 +43,8 @@ else:
     def _repr(self):
         shown = [(field, getattr(self, field.name)) for field in attrs.fields(self.__class__) if field.repr]
         texts = [f"{field.name}={repr(value) if field.repr is True else field.repr(value)}" for field, value in shown]
-        return f"{self.__class__.__qualname__}({', '.join(texts)})"
+        name = self.__class__.__qualname__.rpartition(">.")[2]  # not the function that it was made in
+        return f"{name}({', '.join(texts)})"
 
     frozen = _decorator(attrs.frozen, _hash)
     define = _decorator(attrs.define, None)

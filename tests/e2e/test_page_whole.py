@@ -10,10 +10,11 @@ import page_tour
 import pytest
 from gateway_process import GatewayProcess
 from page_ground import furnish_home, look_at, run_furnished, sign_in  # noqa: F401
+from page_ground import place as place_link
 from page_line import Line, line_to
 from page_measure import SCREENS, STYLES, WIDE_AND_PHONE, Measure
 from page_tour import Furnished
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 pytestmark = [pytest.mark.process, pytest.mark.browser]
 
@@ -287,15 +288,21 @@ def test_point_21_ten_minutes_of_use_of_all_places_stay_under_60_requests_a_minu
     assert len(streams) <= 1 + 10 * 60 // 45, streams  # a clock that leaps may look like a silent line
 
 
+def arrive(page: Page, gateway: GatewayProcess, name: str) -> Locator:
+    """Goes to a place; its link in the rail, once the place has put the focus where it wants it."""
+    page.goto(f"{gateway.url}/#/{name}")
+    link = place_link(page, name.title())
+    expect(link).to_have_attribute("aria-current", "page")
+    page.wait_for_timeout(300)
+    return link
+
+
 @pytest.mark.parametrize("place", page_tour.PLACES)
 def test_point_23_the_keys_are_shown_on_a_question_mark_in_every_place_and_esc_gives_the_focus_back(
     look: Callable[..., Page], gateway: GatewayProcess, home: Furnished, place: str
 ) -> None:
     page = sign_in(look(), gateway)
-    page.goto(f"{gateway.url}/#/{place}")
-    link = page.get_by_role("navigation", name="Places").get_by_role("link", name=place.title())
-    expect(link).to_have_attribute("aria-current", "page")
-    page.wait_for_timeout(300)  # the place has put the focus where it wants it
+    link = arrive(page, gateway, place)
     link.focus()
     page.keyboard.press("?")
     keys = page.get_by_role("dialog", name="Keys")
@@ -320,10 +327,7 @@ def test_search_is_the_same_in_each_list_enter_opens_the_first_and_esc_brings_th
     look: Callable[..., Page], gateway: GatewayProcess, home: Furnished, *, place: str, words: str, opened: str
 ) -> None:
     page = sign_in(look(), gateway)
-    page.goto(f"{gateway.url}/#/{place}")
-    link = page.get_by_role("navigation", name="Places").get_by_role("link", name=place.title())
-    expect(link).to_have_attribute("aria-current", "page")
-    page.wait_for_timeout(300)  # the place has put the focus where it wants it
+    arrive(page, gateway, place)
     page.keyboard.press("Control+k")
     query = page.locator(":focus")
     expect(query).to_have_role("searchbox")
@@ -336,3 +340,15 @@ def test_search_is_the_same_in_each_list_enter_opens_the_first_and_esc_brings_th
     expect(page.locator("mark:visible")).to_have_count(0)
     expect(page.locator(".row:visible").first).to_be_visible()
     expect(page.locator(":focus")).to_have_role("searchbox")
+
+
+@pytest.mark.parametrize(("place", "field"), [("jobs", "Command"), ("system", "Find in the log")])
+def test_where_no_list_is_searched_the_same_keys_lead_to_the_one_field(
+    look: Callable[..., Page], gateway: GatewayProcess, place: str, field: str
+) -> None:
+    page = sign_in(look(), gateway)
+    for key in ("/", "Control+k"):
+        arrive(page, gateway, place).focus()
+        page.keyboard.press(key)
+        expect(page.locator(":focus")).to_have_accessible_name(field)
+        expect(page.locator(":focus")).to_have_value("")

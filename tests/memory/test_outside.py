@@ -8,7 +8,6 @@ import pytest
 
 from ironclaw.events import MemoryChanged
 from ironclaw.gateway import Gateway
-from ironclaw.memory.outside import Outside
 from ironclaw.services import Services
 from ironclaw.settings import Settings
 
@@ -16,12 +15,9 @@ from ironclaw.settings import Settings
 @pytest.fixture
 async def services(settings: Settings) -> AsyncIterator[Services]:
     async with Gateway(settings) as gateway:
-        outside = Outside(gateway.services.workspace)
-        outside.start()
-        while outside._watcher is None or not outside._watcher.done():
+        while not any(thread.name == "ironclaw-watch" for thread in threading.enumerate()):
             await asyncio.sleep(0.01)
         yield gateway.services
-        await outside.aclose()
 
 
 async def next_change(services: Services, path: str) -> str:
